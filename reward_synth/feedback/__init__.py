@@ -1,0 +1,1 @@
+"""Numbers and words about candidates: scores, intervals, baselines, reflection."""

@@ -1,0 +1,1 @@
+"""Prompts and proposers: a task description becomes reward programs as text."""

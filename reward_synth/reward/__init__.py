@@ -1,0 +1,1 @@
+"""Reward programs: parse, lint, sandboxed trace, verified array programs."""

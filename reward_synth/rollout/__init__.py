@@ -1,0 +1,1 @@
+"""Episodes of trained policies: trajectories, videos, plots."""

@@ -1,0 +1,1 @@
+"""The loop over generations: state on disk, budgets, operators, report."""

@@ -1,0 +1,1 @@
+"""Batched simulation behind one protocol."""

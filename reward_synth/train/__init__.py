@@ -1,0 +1,1 @@
+"""PPO for a population of candidates, in JAX."""
