@@ -1,0 +1,94 @@
+"""Rewards as the trainer sees them: batched array functions with named terms and weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from reward_synth.errors import TaskError
+from reward_synth.records import TracedReward
+
+try:
+    from reward_synth.reward.verify import load
+except ImportError:
+    load = None
+from reward_synth.state import State
+from reward_synth.task.task import Task
+
+# (state (b, S), action (b, A), next_state (b, S), weights (W,)) -> (reward (b,), terms (b, T))
+BatchedReward = Callable[[jax.Array, jax.Array, jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reward:
+    """A reward ready to train on.
+
+    Attributes:
+      terms: names of the terms, T of them.
+      weights: (W,) run-time inputs of the function.
+      function: compiled; its weights can change without compiling again.
+    """
+
+    terms: tuple[str, ...]
+    weights: np.ndarray
+    function: BatchedReward
+
+
+def traced_reward(traced: TracedReward, task: Task) -> Reward:
+    """Load a generated reward from its exported bytes; no generated Python runs.
+
+    Raises:
+      ValueError: the bytes are not a pure array program of the right signature.
+    """
+    weights = np.array([value for _, value in traced.program.weights], np.float32)
+    return Reward(traced.terms, weights, jax.jit(load(traced, task.description)))
+
+
+def expert_reward(task: Task) -> Reward:
+    """The task's published human-written reward.
+
+    Raises:
+      TaskError: the task has none.
+    """
+    expert = task.expert_reward
+    if expert is None:
+        raise TaskError(f"task {task.name} has no expert_reward to compare with.")
+    return _from_step_function(task, expert)
+
+
+def sparse_reward(task: Task) -> Reward:
+    """One for every step that ends in success, else zero."""
+
+    def reward(
+        state: State, action: jax.Array, next_state: State
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        success = jnp.asarray(task.success(next_state), jnp.float32)
+        return success, {"success": success}
+
+    return _from_step_function(task, reward)
+
+
+def _from_step_function(
+    task: Task,
+    step: Callable[[State, jax.Array, State], tuple[jax.Array, dict[str, jax.Array]]],
+) -> Reward:
+    def one(
+        state: jax.Array, action: jax.Array, next_state: jax.Array
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        return step(task.view(state), action, task.view(next_state))
+
+    size, actions = task.description.state_size, task.description.action_size
+    shapes = [jax.ShapeDtypeStruct((n,), jnp.float32) for n in (size, actions, size)]
+    terms = tuple(jax.eval_shape(one, *shapes)[1])
+
+    def batched(
+        state: jax.Array, action: jax.Array, next_state: jax.Array, weights: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        reward, values = jax.vmap(one)(state, action, next_state)
+        return reward, jnp.stack([values[name] for name in terms], axis=-1)
+
+    return Reward(terms, np.zeros(0, np.float32), jax.jit(batched))
