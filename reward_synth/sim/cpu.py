@@ -44,6 +44,11 @@ class CpuBackend:
         self._episode = np.zeros(self.n, np.int64)
         self._bank = _ResetBank(task, keys)
 
+    @property
+    def qpos(self) -> np.ndarray:
+        """(n, nq) MuJoCo's positions, a live view."""
+        return self._arrays["qpos"]
+
     def reset(self, ids: np.ndarray | None = None) -> np.ndarray:
         """Start new episodes; see ``Backend.reset``."""
         chosen = np.arange(self.n) if ids is None else np.asarray(ids)

@@ -37,11 +37,11 @@ class RunningStatistics(NamedTuple):
         return RunningStatistics(mean, squares / total, total)
 
     def normalize(self, batch: jax.Array) -> jax.Array:
-        """Standardise and clip to [-10, 10]; Huang et al. (2022), continuous-action details 5, 6."""
+        """Standardise and clip to [-10, 10]; Huang et al. (2022), continuous details 5, 6."""
         return jnp.clip((batch - self.mean) / jnp.sqrt(self.variance + 1e-8), -_CLIP, _CLIP)
 
     def scale(self, batch: jax.Array) -> jax.Array:
-        """Divide by the standard deviation without centring, and clip; ibid., details 7, 8."""
+        """Divide by the standard deviation without centring, and clip; ibid., 7, 8."""
         return jnp.clip(batch / jnp.sqrt(self.variance + 1e-8), -_CLIP, _CLIP)
 
 

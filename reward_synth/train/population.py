@@ -21,8 +21,9 @@ from reward_synth.sim.cpu import CpuBackend
 from reward_synth.sim.vector import VectorEnv
 from reward_synth.task.task import Task
 from reward_synth.train import networks
-from reward_synth.train.normalize import RunningStatistics
-from reward_synth.train.ppo import Batch, Health, Learner, PPOConfig, init_learner, learn
+from reward_synth.train.config import PPOConfig
+from reward_synth.train.policy import Policy
+from reward_synth.train.ppo import Batch, Health, Learner, init_learner, learn
 from reward_synth.train.rewards import Reward
 
 _LARGEST_REWARD = 1e6
@@ -166,7 +167,7 @@ class Population:
             (horizon, envs, self.task.description.action_size),
         )
         noise = np.asarray(noise)
-        policies = tuple((learner.network, learner.observations) for learner in self.learners)
+        policies = tuple(Policy.of(learner) for learner in self.learners)
         rollout, env = self._rollout, self._env
         for t in range(horizon):
             state = env.state.reshape(members, envs, -1)
@@ -268,7 +269,7 @@ class Population:
 
 
 def _stream(member: Member, purpose: str) -> jax.Array:
-    """A random stream of its own for each purpose, so that none depends on how often others draw."""
+    """Each purpose has a stream of its own, so that none depends on how often others draw."""
     return jax.random.fold_in(jax.random.key(member.seed), zlib.crc32(purpose.encode()))
 
 
@@ -282,12 +283,14 @@ def _noise(keys: jax.Array, iteration: int, shape: tuple[int, ...]) -> jax.Array
 @partial(jax.jit, static_argnums=0)
 def _act(
     task: Task,
-    policies: tuple[tuple[networks.Network, RunningStatistics], ...],
+    policies: tuple[Policy, ...],
     state: jax.Array,
     noise: jax.Array,
 ) -> jax.Array:
-    """Sample actions, (K, N, A), in states, (K, N, S). Unrolled over members: small matrix
-    products run faster one by one than batched, and each gives the bits it gives alone.
+    """Sample actions, (K, N, A), in states, (K, N, S).
+
+    Unrolled over members: small matrix products run faster one by one than
+    batched, and each gives the bits that it gives alone.
     """
     observe = jax.vmap(lambda vector: task.observe(task.view(vector)))
     actions = []

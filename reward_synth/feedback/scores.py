@@ -1,0 +1,72 @@
+"""Fitness as an estimate: a mean with an interval, never a bare number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How well a reward's policies do the task.
+
+    Attributes:
+      fitness: mean over trainings of the mean over episodes.
+      low, high: 95% interval of that mean, Student's t: over trainings if there are
+        several; over episodes if there is one, which then says nothing about how
+        another training with the same reward would end.
+      success: share of episodes that ended in success.
+      length: mean episode length in steps.
+      trainings: mean fitness of each training, in the order of their seeds.
+      episodes: episodes behind each training's mean.
+    """
+
+    fitness: float
+    low: float
+    high: float
+    success: float
+    length: float
+    trainings: tuple[float, ...]
+    episodes: int
+
+
+def score(
+    fitness: Sequence[np.ndarray], success: Sequence[np.ndarray], length: Sequence[np.ndarray]
+) -> Score:
+    """Summarise episodes; each argument has one (E,) array for each training."""
+    means = np.array([values.mean() for values in fitness])
+    samples = means if len(means) > 1 else fitness[0]
+    low, high = interval(samples)
+    return Score(
+        fitness=float(means.mean()),
+        low=low,
+        high=high,
+        success=float(np.mean(np.concatenate(success))),
+        length=float(np.mean(np.concatenate(length))),
+        trainings=tuple(means.tolist()),
+        episodes=len(fitness[0]),
+    )
+
+
+def interval(samples: np.ndarray) -> tuple[float, float]:
+    """Return the 95% t-interval of the mean; infinite for fewer than two samples.
+
+    With the three to ten trainings that a laptop affords, percentile bootstraps
+    are too narrow; Student's t keeps its coverage if the means are near normal.
+    """
+    if len(samples) < 2:
+        return -math.inf, math.inf
+    mean, error = float(np.mean(samples)), float(stats.sem(samples))
+    if error == 0.0:
+        return mean, mean
+    low, high = stats.t.interval(0.95, len(samples) - 1, loc=mean, scale=error)
+    return float(low), float(high)
+
+
+def human_normalized(found: float, expert: float, sparse: float) -> float:
+    """(M - S) / |H - S|; Ma et al. (2024), "Eureka", section 4.1; NaN if H equals S."""
+    return (found - sparse) / abs(expert - sparse) if expert != sparse else math.nan

@@ -1,0 +1,1 @@
+"""Language models behind one protocol: OpenAI-compatible servers, a cache, recorded answers."""

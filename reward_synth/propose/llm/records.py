@@ -1,0 +1,143 @@
+"""What is asked of a language model and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, Protocol, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a chat."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One answer that is wanted.
+
+    Attributes:
+      messages: the chat so far.
+      sample: tells independent samples of the same messages apart, so that each is cached
+        under its own key.
+    """
+
+    messages: tuple[Message, ...]
+    sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A language model's answer and what it took.
+
+    Attributes:
+      text: the answer.
+      model: the model that gave it, as the server names it.
+      prompt_tokens: tokens read; 0 if the server does not count them.
+      completion_tokens: tokens written, reasoning included; 0 if the server does not count them.
+      dollars: what the answer cost when it was first given; None if no price is known.
+      finish_reason: the server's word: "stop", "length", "content_filter", ...
+      seconds: from sending the request to having the answer.
+      cached: whether it was paid for earlier and is only read back.
+    """
+
+    text: str
+    model: str
+    prompt_tokens: int
+    completion_tokens: int
+    dollars: float | None
+    finish_reason: str
+    seconds: float
+    cached: bool = False
+
+    @property
+    def new_dollars(self) -> float | None:
+        """Dollars spent by this use of the answer: none if it is read back."""
+        return 0.0 if self.cached else self.dollars
+
+
+class FailureKind(StrEnum):
+    """Why a request brought no usable answer."""
+
+    TRUNCATED = "truncated"
+    EMPTY = "empty"
+    FILTERED = "filtered"
+    REFUSED = "refused"
+    MALFORMED = "malformed"
+    RATE_LIMITED = "rate_limited"
+    SERVER = "server"
+    TIMEOUT = "timeout"
+    CONNECTION = "connection"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A request that brought no usable answer.
+
+    Attributes:
+      kind: the reason in one word.
+      reason: the reason in one line.
+      completion: what did arrive and was paid for (the cut-off text, say); None if nothing did.
+    """
+
+    kind: FailureKind
+    reason: str
+    completion: Completion | None = None
+
+
+Answer: TypeAlias = Completion | Failure
+OnAnswer: TypeAlias = Callable[[int, Answer], None]
+
+
+class LanguageModel(Protocol):
+    """Answers chats."""
+
+    @property
+    def name(self) -> str:
+        """The model's name, for people."""
+        ...
+
+    @property
+    def identity(self) -> Mapping[str, str | float | None]:
+        """All that shapes the answers besides the request; part of the cache's key. No secrets."""
+        ...
+
+    def complete(self, requests: Sequence[Request], on_answer: OnAnswer) -> list[Answer]:
+        """Answer every request, several at a time.
+
+        Args:
+          requests: what to answer.
+          on_answer: called with (index into ``requests``, answer) as each one arrives, in any
+            order, from the calling thread.
+
+        Returns:
+          The answers in the order of ``requests``. A request that fails takes its own place as
+          a ``Failure`` and touches no other.
+
+        Raises:
+          ModelError: no request can succeed until the user mends something. Answers that
+            arrived before were handed to ``on_answer``.
+        """
+        ...
+
+
+def judged(completion: Completion) -> Answer:
+    """Return the completion, or the failure that contains it if it cannot be used."""
+    if completion.finish_reason == "length":
+        return Failure(
+            FailureKind.TRUNCATED,
+            f"the answer was cut off after {completion.completion_tokens} tokens: "
+            "raise llm.max_tokens (reasoning counts towards it).",
+            completion,
+        )
+    if completion.finish_reason == "content_filter":
+        return Failure(
+            FailureKind.FILTERED, "the server's content filter withheld the answer.", completion
+        )
+    if not completion.text.strip():
+        return Failure(FailureKind.EMPTY, "the answer was empty.", completion)
+    return completion

@@ -1,0 +1,222 @@
+"""What can go wrong between us and a chat server, and how each is said to the user."""
+
+from __future__ import annotations
+
+import email.utils
+import re
+import time
+from collections.abc import Collection, Mapping
+from typing import TypeGuard
+
+import httpx2
+import openai
+
+from reward_synth.propose.llm.records import Failure, FailureKind
+from reward_synth.propose.llm.settings import ModelSettings
+
+CAPS = ("max_tokens", "max_completion_tokens")
+_LONGEST_QUOTE = 200
+_UNKNOWN_MODEL = re.compile(
+    r"model\b.*\b(not found|does not exist|not a valid model|not exist)|(invalid|unknown) model",
+    re.I,
+)
+
+
+class MalformedAnswerError(Exception):
+    """A 200 that is not a chat completion; the argument is how the body begins."""
+
+
+def one_line(text: str) -> str:
+    """Return the text on one line, cut to what fits into a message."""
+    flat = " ".join(text.split())
+    return flat if len(flat) <= _LONGEST_QUOTE else flat[: _LONGEST_QUOTE - 3] + "..."
+
+
+def opening(response: object) -> str:
+    """Return how an answer that cannot be read begins."""
+    text = response if isinstance(response, str) else getattr(response, "to_json", str)()
+    flat = " ".join(str(text).split())
+    return repr(flat[:60])
+
+
+def words(error: openai.APIStatusError) -> str:
+    """Return ``status: what the server said``, on one line and without our API key."""
+    body = error.body
+    # OpenAI nests {"error": {"message"}} (unwrapped by the client), Ollama says {"error": text},
+    # FastAPI {"detail": text}, proxies send HTML.
+    if isinstance(body, Mapping):
+        body = body.get("message") or body.get("detail") or dict(body)
+    said = str(body or "").rstrip(" .")
+    key = error.response.request.headers.get("authorization", "").removeprefix("Bearer ")
+    if len(key) > 8:  # some gateways quote it back, and this goes to logs
+        said = said.replace(key, "***")
+    said = one_line(said)
+    return f"{error.status_code}: {said}" if said else str(error.status_code)
+
+
+def unreachable(error: BaseException) -> bool:
+    """Whether no connection to the server could be made at all."""
+    return isinstance(error, openai.APIConnectionError) and isinstance(
+        error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout
+    )
+
+
+def timed_out(error: BaseException) -> bool:
+    """Whether the server took a connection and then too long."""
+    return isinstance(error, TimeoutError | openai.APITimeoutError) and not unreachable(error)
+
+
+def out_of_credit(error: BaseException) -> TypeGuard[openai.APIStatusError]:
+    """Whether only money helps."""
+    return isinstance(error, openai.APIStatusError) and (
+        error.status_code == 402 or error.code == "insufficient_quota"
+    )
+
+
+def unknown_model(error: BaseException) -> TypeGuard[openai.APIStatusError]:
+    """Whether the server has no such model, or no such address: both are a 404."""
+    return isinstance(error, openai.APIStatusError) and (
+        error.status_code == 404
+        or error.code == "model_not_found"
+        or (error.status_code in (400, 422) and bool(_UNKNOWN_MODEL.search(words(error))))
+    )
+
+
+def passing(error: BaseException) -> bool:
+    """Whether sending the same request again may help."""
+    if isinstance(error, openai.APIStatusError):
+        return not out_of_credit(error) and (
+            error.status_code in (408, 409, 429) or error.status_code >= 500
+        )
+    return isinstance(error, openai.APIConnectionError | TimeoutError | MalformedAnswerError)
+
+
+def maybe_billed(error: BaseException) -> bool:
+    """Whether the server may have written, and charged for, an answer that we did not get."""
+    return timed_out(error) or isinstance(error, MalformedAnswerError)
+
+
+def retry_after(error: BaseException) -> float | None:
+    """Return how many seconds the server asks us to wait, None if it does not say.
+
+    The header holds seconds or an HTTP date (RFC 9110, section 10.2.3).
+    """
+    if not isinstance(error, openai.APIStatusError):
+        return None
+    value = error.response.headers.get("retry-after")
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            date = email.utils.parsedate_to_datetime(value)
+        except ValueError:
+            return None
+        seconds = date.timestamp() - time.time()
+    # A date in the past, or a clock ahead of the server's, means now; NaN compares false.
+    return seconds if seconds > 0 else 0.0
+
+
+def refused_parameter(error: openai.APIStatusError, sent: Collection[str]) -> str | None:
+    """Return which of the optional parameters that were sent the server will not have."""
+    if error.status_code not in (400, 422):
+        return None
+    if error.param in sent:
+        return error.param
+    said = str(error.body)
+    for name in sent:
+        if re.search(rf"\b{name}\b", said):
+            return name
+    # vLLM, when prompt and cap together pass the context, may not name the parameter.
+    if "maximum context length" in said:
+        return next((cap for cap in CAPS if cap in sent), None)
+    return None
+
+
+def hopeless(error: BaseException, settings: ModelSettings) -> str | None:
+    """Say what the user has to mend before any request can succeed; None if there is nothing."""
+    url = settings.base_url
+    if unreachable(error):
+        fix = "check llm.base_url and the network"
+        if settings.start_hint:
+            command = settings.start_hint.format(model=settings.model)
+            fix = f"start it with `{command}`, or set llm.base_url to where it runs"
+        return f"cannot connect to {url} ({cause(error)}): {fix}."
+    if out_of_credit(error):
+        return (
+            f"{url} will not answer without payment ({words(error)}): "
+            "add credit to the account, or use another llm."
+        )
+    if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
+        fix = f"put a valid key into {settings.key_variable}"
+        if not settings.key_variable:
+            fix = "name the variable that holds the key with llm.key_variable"
+        return f"{url} refused the API key ({words(error)}): {fix}."
+    return None
+
+
+def failure(error: BaseException, settings: ModelSettings, attempts: int) -> Failure:
+    """Say why one request was given up on.
+
+    Args:
+      error: one of openai's, a ``TimeoutError`` or a ``MalformedAnswerError``.
+      settings: to name the server and the settings that help.
+      attempts: how often the request was sent.
+    """
+    url = settings.base_url
+    tried = f"tried {attempts} times" if attempts > 1 else "tried once"
+    if isinstance(error, openai.APIStatusError):
+        return _status_failure(error, settings, tried)
+    if timed_out(error):
+        return Failure(
+            FailureKind.TIMEOUT,
+            f"{url} gave no full answer within {settings.timeout_s:g} s ({tried}): "
+            "raise llm.timeout_s, or lower llm.concurrency or llm.max_tokens.",
+        )
+    if isinstance(error, MalformedAnswerError):
+        return Failure(
+            FailureKind.MALFORMED,
+            f"{url} sent something that is not a chat completion ({error}; {tried}): "
+            "check llm.base_url.",
+        )
+    return Failure(
+        FailureKind.CONNECTION,
+        f"{url} broke off the connection ({cause(error)}; {tried}): see the server's log.",
+    )
+
+
+def _status_failure(error: openai.APIStatusError, settings: ModelSettings, tried: str) -> Failure:
+    url, said = settings.base_url, words(error)
+    wait = retry_after(error)
+    if passing(error) and wait is not None and wait > settings.max_wait_s:
+        return Failure(
+            FailureKind.RATE_LIMITED,
+            f"{url} asks for a pause of {wait:.0f} s ({said}), longer than "
+            f"llm.max_wait_s={settings.max_wait_s:g}: raise it, or come back later.",
+        )
+    if error.status_code == 429:
+        return Failure(
+            FailureKind.RATE_LIMITED,
+            f"{url} limits our rate ({said}; {tried}): lower llm.concurrency or raise llm.retries.",
+        )
+    if passing(error):
+        return Failure(
+            FailureKind.SERVER,
+            f"{url} is failing ({said}; {tried}): see the server's log, or try later.",
+        )
+    if "content_filter" in (error.code, error.type):
+        return Failure(FailureKind.FILTERED, f"{url} filtered the request out ({said}).")
+    return Failure(
+        FailureKind.REFUSED,
+        f"{url} refused the request ({said}): check llm.model, llm.temperature and llm.max_tokens.",
+    )
+
+
+def cause(error: BaseException) -> str:
+    """Return the innermost reason of a connection error, on one line."""
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__  # pyright: ignore[reportAssignmentType]
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return one_line(str(error)) or type(error).__name__

@@ -1,0 +1,175 @@
+"""Held-out episodes of trained policies: what happened, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from reward_synth.files import atomic_write
+from reward_synth.sim.cpu import CpuBackend
+from reward_synth.task.task import Task
+from reward_synth.train.policy import Policy
+from reward_synth.train.rewards import Reward
+
+ENDS = ("terminated", "time limit", "diverged")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rollouts:
+    """E episodes of one policy; the time axis is as long as the longest of them, L steps.
+
+    Beyond an episode's length its entries repeat or continue the simulation and mean nothing.
+
+    Attributes:
+      length: (E,) steps of each episode.
+      end: (E,) index into ``ENDS``.
+      success: (E,) bool, the goal held in the last state.
+      state: (L + 1, E, S) the states.
+      action: (L, E, A) in [-1, 1].
+      fitness: (L, E) per step.
+      reward: (L, E) per step, of the reward that the policy was trained on.
+      terms: (L, E, T) its terms.
+      qpos: (L + 1, E, nq) MuJoCo's positions, for videos.
+    """
+
+    length: np.ndarray
+    end: np.ndarray
+    success: np.ndarray
+    state: np.ndarray
+    action: np.ndarray
+    fitness: np.ndarray
+    reward: np.ndarray
+    terms: np.ndarray
+    qpos: np.ndarray
+
+    @property
+    def mask(self) -> np.ndarray:
+        """(L, E) bool, which steps belong to the episodes."""
+        return np.arange(len(self.fitness))[:, None] < self.length
+
+    @property
+    def episode_fitness(self) -> np.ndarray:
+        """(E,) each episode's fitness."""
+        return np.where(self.mask, self.fitness, 0.0).sum(0)
+
+    @property
+    def episode_return(self) -> np.ndarray:
+        """(E,) each episode's undiscounted sum of rewards."""
+        return np.where(self.mask, self.reward, 0.0).sum(0)
+
+    @property
+    def typical(self) -> int:
+        """The episode of median fitness: the one to show."""
+        return int(np.argsort(self.episode_fitness)[len(self.length) // 2])
+
+    def save(self, path: Path) -> None:
+        """Write a compressed npz, in one piece or not at all."""
+        arrays = {name: getattr(self, name) for name in self.__slots__}
+        with atomic_write(path) as file:
+            np.savez_compressed(file, **arrays)
+
+    @classmethod
+    def load(cls, path: Path) -> Rollouts:
+        """Read what ``save`` wrote."""
+        with np.load(path) as arrays:
+            return cls(**{name: arrays[name] for name in cls.__slots__})
+
+
+def evaluate(
+    task: Task,
+    policies: Sequence[Policy],
+    rewards: Sequence[Reward],
+    seeds: Sequence[int],
+    episodes: int,
+    *,
+    threads: int = 0,
+) -> list[Rollouts]:
+    """Run ``episodes`` episodes of each policy, without noise, all in one batch.
+
+    Args:
+      task: the task.
+      policies: K policies.
+      rewards: the K rewards that they were trained on.
+      seeds: K seeds of the initial states; the same seed gives the same initial states.
+      episodes: E, for each policy.
+      threads: physics threads; 0 for all cores.
+
+    Returns:
+      K rollouts.
+    """
+    count, limit = len(policies), task.description.episode_steps
+    keys = [jax.random.split(jax.random.key(seed), episodes) for seed in seeds]
+    backend = CpuBackend(task, jnp.concatenate(keys), threads=threads)
+    states, actions, positions = [backend.reset().copy()], [], [_positions(backend)]
+    length = np.zeros(backend.n, np.int64)
+    end = np.full(backend.n, ENDS.index("time limit"))
+    running = np.ones(backend.n, bool)
+    while running.any() and len(actions) < limit:
+        action = np.asarray(
+            _act(task, tuple(policies), states[-1].reshape(count, episodes, -1))
+        ).reshape(backend.n, -1)
+        state, diverged = backend.step(action)
+        terminated = np.asarray(_terminated(task, state)) & ~diverged
+        length += running
+        end[running & terminated] = ENDS.index("terminated")
+        end[running & diverged] = ENDS.index("diverged")
+        running &= ~(terminated | diverged)
+        states.append(state.copy())
+        actions.append(action)
+        positions.append(_positions(backend))
+    state, action, qpos = np.stack(states), np.stack(actions), np.stack(positions)
+    last = np.take_along_axis(state, length[None, :, None], axis=0)[0]
+    success = np.asarray(_success(task, last)) > 0.5
+    found = []
+    for k, reward in enumerate(rewards):
+        mine = slice(k * episodes, (k + 1) * episodes)
+        steps = len(action) * episodes
+        flat = [x[:, mine].reshape(steps, -1) for x in (state[:-1], action, state[1:])]
+        values, terms = reward.function(*flat, reward.weights)
+        found.append(
+            Rollouts(
+                length=length[mine],
+                end=end[mine],
+                success=success[mine],
+                state=state[:, mine],
+                action=action[:, mine],
+                fitness=np.asarray(_fitness(task, *flat)).reshape(-1, episodes),
+                reward=np.asarray(values).reshape(-1, episodes),
+                terms=np.asarray(terms).reshape(len(action), episodes, -1),
+                qpos=qpos[:, mine],
+            )
+        )
+    return found
+
+
+def _positions(backend: CpuBackend) -> np.ndarray:
+    return backend.qpos.astype(np.float32)
+
+
+@partial(jax.jit, static_argnums=0)
+def _act(task: Task, policies: tuple[Policy, ...], state: jax.Array) -> jax.Array:
+    observe = jax.vmap(lambda vector: task.observe(task.view(vector)))
+    return jnp.stack([policy.act(observe(state[k])) for k, policy in enumerate(policies)])
+
+
+@partial(jax.jit, static_argnums=0)
+def _terminated(task: Task, state: jax.Array) -> jax.Array:
+    return jax.vmap(lambda vector: jnp.asarray(task.terminated(task.view(vector)), bool))(state)
+
+
+@partial(jax.jit, static_argnums=0)
+def _success(task: Task, state: jax.Array) -> jax.Array:
+    return jax.vmap(lambda vector: task.success(task.view(vector)))(state)
+
+
+@partial(jax.jit, static_argnums=0)
+def _fitness(task: Task, state: jax.Array, action: jax.Array, next_state: jax.Array) -> jax.Array:
+    return jax.vmap(lambda s, a, n: task.fitness(task.view(s), a, task.view(n)))(
+        state, action, next_state
+    )

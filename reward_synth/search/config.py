@@ -1,0 +1,133 @@
+"""The settings of a run. Hydra composes them from conf/; this is their schema and their check."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from reward_synth.errors import ConfigError
+from reward_synth.propose.llm.settings import ModelSettings
+from reward_synth.train.config import PPOConfig
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSettings:
+    """The loop over generations.
+
+    Attributes:
+      generations: how many.
+      candidates: in each.
+      steps: environment steps that each candidate trains for; None for the task's own number.
+      episodes: held-out episodes that each trained policy is scored on.
+      repairs: times a candidate that was turned down before training is sent back to be mended.
+      elites: other good candidates that a proposer is shown besides the parent.
+    """
+
+    generations: int = 3
+    candidates: int = 6
+    steps: int | None = None
+    episodes: int = 10
+    repairs: int = 1
+    elites: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class FinalSettings:
+    """The comparison at the end, with fresh seeds, of the found, expert and sparse rewards.
+
+    Attributes:
+      trainings: from scratch, for each reward; 0 for no comparison.
+      steps: environment steps of each; None for the search's number.
+      episodes: held-out episodes for each training.
+    """
+
+    trainings: int = 4
+    steps: int | None = None
+    episodes: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetSettings:
+    """What a run may take in all, sittings added up; None for no limit."""
+
+    tokens: int | None = None
+    dollars: float | None = None
+    env_steps: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VideoSettings:
+    """Rollout videos.
+
+    Attributes:
+      enabled: whether any are made.
+      width, height: in pixels, even.
+      seconds: at the most.
+    """
+
+    enabled: bool = True
+    width: int = 384
+    height: int = 288
+    seconds: float = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """All settings of a run.
+
+    Attributes:
+      task: a bundled task's name, or the path of a folder.
+      seed: of everything random.
+      sandbox: "auto" uses the layers that the machine offers; "strict" demands all.
+      threads: physics threads; 0 for all cores. Results do not depend on it.
+      llm, search, train, final, budget, video: see their classes.
+    """
+
+    task: str = "hopper"
+    seed: int = 0
+    sandbox: Literal["auto", "strict"] = "auto"
+    threads: int = 0
+    llm: ModelSettings = field(default_factory=ModelSettings)
+    search: SearchSettings = field(default_factory=SearchSettings)
+    train: PPOConfig = field(default_factory=PPOConfig)
+    final: FinalSettings = field(default_factory=FinalSettings)
+    budget: BudgetSettings = field(default_factory=BudgetSettings)
+    video: VideoSettings = field(default_factory=VideoSettings)
+
+    def check(self) -> None:
+        """Check what types cannot say.
+
+        Raises:
+          ConfigError: naming the setting and what would do.
+        """
+        for name, value, least in (
+            ("seed", self.seed, 0),
+            ("threads", self.threads, 0),
+            ("search.generations", self.search.generations, 1),
+            ("search.candidates", self.search.candidates, 1),
+            ("search.steps", self.search.steps, 1),
+            ("search.episodes", self.search.episodes, 2),
+            ("search.repairs", self.search.repairs, 0),
+            ("search.elites", self.search.elites, 0),
+            ("final.trainings", self.final.trainings, 0),
+            ("final.steps", self.final.steps, 1),
+            ("final.episodes", self.final.episodes, 2),
+            ("train.envs", self.train.envs, 1),
+            ("train.horizon", self.train.horizon, 1),
+            ("train.epochs", self.train.epochs, 1),
+            ("train.minibatches", self.train.minibatches, 1),
+            ("budget.tokens", self.budget.tokens, 0),
+            ("budget.dollars", self.budget.dollars, 0),
+            ("budget.env_steps", self.budget.env_steps, 0),
+            ("budget.seconds", self.budget.seconds, 0),
+        ):
+            if value is not None and value < least:
+                raise ConfigError(f"{name} is {value}; it must be at least {least}.")
+        if self.train.batch % self.train.minibatches:
+            raise ConfigError(
+                f"train.minibatches is {self.train.minibatches}; it must divide train.envs x "
+                f"train.horizon = {self.train.batch}."
+            )
+        if self.video.width % 2 or self.video.height % 2:
+            raise ConfigError("video.width and video.height must be even, for H.264.")

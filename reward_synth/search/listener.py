@@ -1,0 +1,69 @@
+"""Who hears how a run goes: the command line's progress display, a web page, a test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from reward_synth.feedback.scores import Score
+from reward_synth.search.candidate import Candidate
+from reward_synth.search.config import BudgetSettings
+from reward_synth.search.store import Spent
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """How far the present training is.
+
+    Attributes:
+      done, total: environment steps, of all its members together.
+      fitness: the best member's mean fitness in training just now, NaN if no episode ended yet.
+      spent: by the whole run so far, this training included.
+      budget: what the run may take.
+    """
+
+    done: int
+    total: int
+    fitness: float
+    spent: Spent
+    budget: BudgetSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The final comparison, from scratch with fresh seeds at equal steps.
+
+    Attributes:
+      steps: environment steps of each training.
+      scores: by reward: "found", "expert" (if the task has one) and "sparse".
+      normalized: the human-normalised score of the found reward, NaN without an expert.
+    """
+
+    steps: int
+    scores: dict[str, Score]
+    normalized: float
+
+
+class Listener(Protocol):
+    """Called by the loop, in its thread."""
+
+    def notice(self, text: str) -> None:
+        """Show something the user should know, once: the model, the sandbox's layers, a budget."""
+        ...
+
+    def training(self, title: str) -> None:
+        """A training begins, such as "generation 2/3: training 6 candidates"."""
+        ...
+
+    def tick(self, tick: Tick) -> None:
+        """The training goes on; called about once a second or more often."""
+        ...
+
+    def generation(self, number: int, total: int, candidates: Sequence[Candidate]) -> None:
+        """A generation (counted from 0) is scored; rejected candidates are among them."""
+        ...
+
+    def comparison(self, comparison: Comparison, best: Candidate) -> None:
+        """The final comparison is done."""
+        ...
