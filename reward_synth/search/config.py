@@ -2,12 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
 
 from reward_synth.errors import ConfigError
-from reward_synth.propose.llm.settings import ModelSettings
 from reward_synth.train.config import PPOConfig
+
+
+@dataclass(frozen=True, slots=True)
+class LLMSettings:
+    """Who writes the reward programs. What is None is the preset's; keys stay in the environment.
+
+    Attributes:
+      kind: "auto", "openai", "vllm", "ollama", "replay" or "offline".
+      folder: recorded answers, for "replay".
+      model, base_url, temperature, max_tokens, timeout_s, concurrency, retries,
+        dollars_per_million: see ``propose.llm.settings.ModelSettings``.
+    """
+
+    kind: str = "auto"
+    folder: str | None = None
+    model: str | None = None
+    base_url: str | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    timeout_s: float | None = None
+    concurrency: int | None = None
+    retries: int | None = None
+    dollars_per_million: tuple[float, float] | None = None
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        """What the user set, by the names of ``ModelSettings``."""
+        skipped = ("kind", "folder")
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in skipped}
+        return {name: value for name, value in values.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +117,7 @@ class RunConfig:
     seed: int = 0
     sandbox: Literal["auto", "strict"] = "auto"
     threads: int = 0
-    llm: ModelSettings = field(default_factory=ModelSettings)
+    llm: LLMSettings = field(default_factory=LLMSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
     train: PPOConfig = field(default_factory=PPOConfig)
     final: FinalSettings = field(default_factory=FinalSettings)
