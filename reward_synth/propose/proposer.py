@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from reward_synth.propose.llm.records import Message
-from reward_synth.records import RewardProgram, TaskDescription
+from reward_synth.records import Rejection, RewardProgram, TaskDescription
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +17,13 @@ class Parent:
     Attributes:
       id: the candidate, such as ``"g01c03"``.
       program: its reward program.
-      score: its fitness, higher is better; proposers may rank by it but not show it.
+      fitness: higher is better; how it is computed stays unknown to proposers.
       reflection: how its training went, in words.
     """
 
     id: str
     program: RewardProgram
-    score: float
+    fitness: float
     reflection: str
 
 
@@ -36,7 +36,7 @@ class Context:
       generation: 0 for the first.
       parent: the one that reflection is about; None in the first generation or if none trained.
       elites: other good candidates, best first.
-      failures: (source, reason) of candidates that were turned down lately.
+      failures: one line about each candidate that was turned down lately.
       seed: of all randomness in this call.
     """
 
@@ -44,8 +44,25 @@ class Context:
     generation: int
     parent: Parent | None
     elites: tuple[Parent, ...]
-    failures: tuple[tuple[str, str], ...]
+    failures: tuple[str, ...]
     seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A candidate that was turned down before training.
+
+    Attributes:
+      index: its place in the generation.
+      attempt: 1 for its first repair.
+      source: its program; "" if the answer held none.
+      rejection: why.
+    """
+
+    index: int
+    attempt: int
+    source: str
+    rejection: Rejection
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +75,7 @@ class Proposal:
       operator: how it came about: "initial", "revise", "mutate", "crossover", "repair", ...
       parents: ids of the candidates it was made from.
       prompt: the messages it answers, empty without a language model.
-      model: who wrote it.
-      prompt_tokens, completion_tokens: tokens read and written.
-      dollars: what was paid for it now; None if the price is unknown.
+      author: the model that wrote it, or "offline".
     """
 
     answer: str
@@ -68,10 +83,7 @@ class Proposal:
     operator: str
     parents: tuple[str, ...]
     prompt: tuple[Message, ...]
-    model: str
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    dollars: float | None = 0.0
+    author: str
 
 
 class Proposer(Protocol):
@@ -92,6 +104,6 @@ class Proposer(Protocol):
         """
         ...
 
-    def repair(self, context: Context, broken: Sequence[tuple[str, str]]) -> list[Proposal]:
-        """Write each of ``broken``, (source or answer, reason), again; same order."""
+    def repair(self, context: Context, broken: Sequence[Broken]) -> list[Proposal]:
+        """Write each of ``broken`` again; the i-th place is always that of the i-th."""
         ...

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, Literal, get_type_hints
 
 from reward_synth.errors import ConfigError
 from reward_synth.train.config import PPOConfig
@@ -160,3 +160,19 @@ class RunConfig:
             )
         if self.video.width % 2 or self.video.height % 2:
             raise ConfigError("video.width and video.height must be even, for H.264.")
+
+
+def config_from_json(data: dict[str, Any]) -> RunConfig:
+    """Rebuild a config from the JSON of ``dataclasses.asdict(config)``."""
+    return _from_json(RunConfig, data)
+
+
+def _from_json(cls: type[Any], data: dict[str, Any]) -> Any:  # noqa: ANN401 (an instance of cls)
+    hints = get_type_hints(cls)
+    values = {}
+    for name, value in data.items():
+        if is_dataclass(hints[name]):
+            values[name] = _from_json(hints[name], value)
+        else:
+            values[name] = tuple(value) if isinstance(value, list) else value
+    return cls(**values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,12 +12,10 @@ from typing import Any
 import httpx2
 import openai
 import tenacity
-from openai.types import CompletionUsage
-from openai.types.chat import ChatCompletion
 
 from reward_synth.errors import ModelError, did_you_mean
 from reward_synth.propose.llm import troubles
-from reward_synth.propose.llm.price import dollars
+from reward_synth.propose.llm.price import Usage, dollars
 from reward_synth.propose.llm.records import (
     Answer,
     Completion,
@@ -93,7 +92,7 @@ class OpenAIModel:
         todo = iter(range(len(requests)))  # shared: each worker takes the next index
         stopping = asyncio.Event()
 
-        async def answer(client: openai.AsyncOpenAI, index: int) -> None:
+        async def settle(client: openai.AsyncOpenAI, index: int) -> None:
             answer = await self._answer(client, requests[index], stopping)
             if not self._reached and isinstance(answer, Failure) and answer.completion is None:
                 raise ModelError(answer.reason)  # nothing ever worked: the others would fail too
@@ -103,11 +102,11 @@ class OpenAIModel:
 
         async def work(client: openai.AsyncOpenAI) -> None:
             for index in todo:
-                await answer(client, index)
+                await settle(client, index)
 
         async with self._client() as client:
             if not self._reached:
-                await answer(client, next(todo))
+                await settle(client, next(todo))
             workers = min(self.settings.concurrency, len(requests))
             await _all([work(client) for _ in range(workers)], todo, stopping)
         return [answers[index] for index in range(len(requests))]
@@ -147,32 +146,32 @@ class OpenAIModel:
         start = time.monotonic()
         # The client's own timeout is for each read: a server that trickles would never meet it.
         async with asyncio.timeout(self.settings.timeout_s):
-            try:
-                response = await client.chat.completions.create(
-                    model=self.settings.model, messages=messages, **parameters
-                )
-            except UnicodeDecodeError as error:
-                raise troubles.MalformedAnswerError("not UTF-8") from error
-            except ValueError as error:  # json's
-                raise troubles.MalformedAnswerError("broken JSON") from error
-        return self._read(response, time.monotonic() - start)
+            response = await client.chat.completions.with_raw_response.create(
+                model=self.settings.model, messages=messages, **parameters
+            )
+        seconds = time.monotonic() - start
+        body = response.content
+        try:
+            return self._read(json.loads(body), seconds)
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise troubles.MalformedAnswerError(troubles.opening(body)) from error
 
-    def _read(self, response: object, seconds: float) -> Completion:
-        if not isinstance(response, ChatCompletion) or not response.choices:
-            raise troubles.MalformedAnswerError(f"it starts {troubles.opening(response)}")
-        choice = response.choices[0]
-        # The client does not validate: what the type says is there may be None.
-        message: Any = choice.message
-        text = (message.content or message.refusal or "") if message else ""
-        model = response.model or self.settings.model
-        usage: CompletionUsage | None = response.usage
+    def _read(self, data: Any, seconds: float) -> Completion:  # noqa: ANN401
+        """Read a response's JSON; anything may be missing from it, and then this raises."""
+        choice = data["choices"][0]
+        message = choice["message"]
+        text = message.get("content") or message.get("refusal") or ""
+        if not isinstance(text, str):
+            raise TypeError("the content is not text.")
+        usage = Usage.read(data.get("usage"))
+        model = str(data.get("model") or self.settings.model)
         return Completion(
             text=text,
             model=model,
-            prompt_tokens=(usage.prompt_tokens or 0) if usage else 0,
-            completion_tokens=(usage.completion_tokens or 0) if usage else 0,
+            prompt_tokens=usage.prompt if usage else 0,
+            completion_tokens=usage.completion if usage else 0,
             dollars=dollars(self.settings, model, usage),
-            finish_reason=choice.finish_reason or "stop",
+            finish_reason=str(choice.get("finish_reason") or "stop"),
             seconds=seconds,
         )
 
@@ -246,10 +245,15 @@ def _check(settings: ModelSettings, api_key: str) -> None:
             f"llm={settings.name} needs to know the model: set llm.model to its name on "
             f"{settings.base_url}."
         )
-    if not settings.base_url.startswith(("http://", "https://")):
+    try:
+        address = httpx2.URL(settings.base_url)
+        usable = address.scheme in ("http", "https") and bool(address.host)
+    except httpx2.InvalidURL:
+        usable = False
+    if not usable:
         raise ModelError(
             f"llm.base_url={settings.base_url!r} is not a web address: "
-            "write http:// or https:// in front."
+            "write it like http://127.0.0.1:8000/v1."
         )
     if settings.key_variable and not api_key:
         raise ModelError(
@@ -257,7 +261,7 @@ def _check(settings: ModelSettings, api_key: str) -> None:
             f"{settings.key_variable}, or choose llm=ollama, llm=vllm or llm=offline."
         )
     # httpx would blame the connection for a header that it cannot send.
-    if not (api_key.isascii() and (api_key.isprintable())):
+    if not (api_key.isascii() and api_key.isprintable()):
         raise ModelError(
             f"the API key in {settings.key_variable} has characters that no key has: copy it again."
         )

@@ -2,40 +2,65 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import genai_prices
-from openai.types import CompletionUsage
 
 from reward_synth.propose.llm.settings import ModelSettings
 
 
-def dollars(
-    settings: ModelSettings, served_model: str, usage: CompletionUsage | None
-) -> float | None:
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The tokens of one answer, as the server counted them.
+
+    Attributes:
+      prompt: tokens read, ``cached`` ones included.
+      completion: tokens written, reasoning included.
+      cached: tokens read from the server's prompt cache, which are cheaper.
+    """
+
+    prompt: int
+    completion: int
+    cached: int = 0
+
+    @classmethod
+    def read(cls, data: Any) -> Usage | None:  # noqa: ANN401
+        """Read a response's ``usage``; None if the server does not count."""
+        if not data or not isinstance(data, dict):
+            return None
+        details = data.get("prompt_tokens_details") or {}
+        return cls(
+            prompt=int(data.get("prompt_tokens") or 0),
+            completion=int(data.get("completion_tokens") or 0),
+            cached=int(details.get("cached_tokens") or 0),
+        )
+
+
+def dollars(settings: ModelSettings, served_model: str, usage: Usage | None) -> float | None:
     """Return the price of one answer in dollars, None if it is not known.
 
     Args:
       settings: the user's own price, if set, is believed first.
       served_model: the model as the server named it; ``settings.model`` is tried after it.
-      usage: the tokens that the server counted, None if it does not count.
+      usage: None if the server does not count tokens.
     """
-    if settings.dollars_per_million == (0.0, 0.0):
+    price = settings.dollars_per_million
+    if price == (0.0, 0.0):
         return 0.0
     if usage is None:
         return None
-    if settings.dollars_per_million is not None:
-        price_in, price_out = settings.dollars_per_million
-        return (price_in * usage.prompt_tokens + price_out * usage.completion_tokens) / 1e6
-    details = usage.prompt_tokens_details
+    if price is not None:
+        return (price[0] * usage.prompt + price[1] * usage.completion) / 1e6
     counted = genai_prices.Usage(
-        input_tokens=usage.prompt_tokens,
-        output_tokens=usage.completion_tokens,
-        # Cached input is cheaper, and every candidate of a generation shares a prefix.
-        cache_read_tokens=(details.cached_tokens if details else None) or 0,
+        input_tokens=usage.prompt,
+        output_tokens=usage.completion,
+        cache_read_tokens=usage.cached,
     )
     for model in (served_model, settings.model):
         try:
-            price = genai_prices.calc_price(counted, model, provider_api_url=settings.base_url)
-        except LookupError:
+            found = genai_prices.calc_price(counted, model, provider_api_url=settings.base_url)
+        except (LookupError, ValueError):  # unknown model; counts that do not add up
             continue
-        return float(price.total_price)
+        return float(found.total_price)
     return None

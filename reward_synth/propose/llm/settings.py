@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from reward_synth.errors import ConfigError
+
 OPENAI_URL = "https://api.openai.com/v1"
 VLLM_URL = "http://127.0.0.1:8000/v1"
 OLLAMA_URL = "http://127.0.0.1:11434/v1"
@@ -46,6 +48,14 @@ class ModelSettings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "base_url", self.base_url.rstrip("/"))
+        if self.dollars_per_million is not None:  # a list, if it comes from a config file
+            price_in, price_out = self.dollars_per_million
+            object.__setattr__(self, "dollars_per_million", (float(price_in), float(price_out)))
+        for setting, least in (("concurrency", 1), ("retries", 0), ("max_wait_s", 0)):
+            if getattr(self, setting) < least:
+                raise ConfigError(f"llm.{setting} must be at least {least}.")
+        if self.timeout_s <= 0:
+            raise ConfigError("llm.timeout_s must be above 0.")
 
 
 OPENAI = ModelSettings(model="gpt-6.1-terra")
@@ -62,7 +72,8 @@ OLLAMA = replace(
     VLLM,
     name="ollama",
     base_url=OLLAMA_URL,
-    start_hint="ollama serve",
+    # Its default context of 4096 tokens cuts long prompts short without a word.
+    start_hint="OLLAMA_CONTEXT_LENGTH=32768 ollama serve",
     # It answers one request at a time by default; more would queue there and time out.
     concurrency=2,
     timeout_s=600.0,

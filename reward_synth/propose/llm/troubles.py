@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import os
 import re
 import time
 from collections.abc import Collection, Mapping
@@ -16,6 +17,7 @@ from reward_synth.propose.llm.settings import ModelSettings
 
 CAPS = ("max_tokens", "max_completion_tokens")
 _LONGEST_QUOTE = 200
+_TOO_LONG = "maximum context length"
 _UNKNOWN_MODEL = re.compile(
     r"model\b.*\b(not found|does not exist|not a valid model|not exist)|(invalid|unknown) model",
     re.I,
@@ -23,7 +25,7 @@ _UNKNOWN_MODEL = re.compile(
 
 
 class MalformedAnswerError(Exception):
-    """A 200 that is not a chat completion; the argument is how the body begins."""
+    """A 200 that is not a chat completion; the argument says what it is instead."""
 
 
 def one_line(text: str) -> str:
@@ -32,11 +34,10 @@ def one_line(text: str) -> str:
     return flat if len(flat) <= _LONGEST_QUOTE else flat[: _LONGEST_QUOTE - 3] + "..."
 
 
-def opening(response: object) -> str:
+def opening(body: bytes) -> str:
     """Return how an answer that cannot be read begins."""
-    text = response if isinstance(response, str) else getattr(response, "to_json", str)()
-    flat = " ".join(str(text).split())
-    return repr(flat[:60])
+    start = " ".join(body[:200].decode(errors="replace").split())
+    return f"it starts with {start[:60]!r}" if start else "it is empty"
 
 
 def words(error: openai.APIStatusError) -> str:
@@ -129,7 +130,7 @@ def refused_parameter(error: openai.APIStatusError, sent: Collection[str]) -> st
         if re.search(rf"\b{name}\b", said):
             return name
     # vLLM, when prompt and cap together pass the context, may not name the parameter.
-    if "maximum context length" in said:
+    if _TOO_LONG in said:
         return next((cap for cap in CAPS if cap in sent), None)
     return None
 
@@ -207,16 +208,20 @@ def _status_failure(error: openai.APIStatusError, settings: ModelSettings, tried
         )
     if "content_filter" in (error.code, error.type):
         return Failure(FailureKind.FILTERED, f"{url} filtered the request out ({said}).")
-    return Failure(
-        FailureKind.REFUSED,
-        f"{url} refused the request ({said}): check llm.model, llm.temperature and llm.max_tokens.",
-    )
+    fix = "check llm.base_url"
+    if _TOO_LONG in said:
+        fix = "the prompt does not fit, so choose a model with a longer context"
+    elif error.status_code in (400, 422):
+        fix = "check llm.model, llm.temperature and llm.max_tokens"
+    return Failure(FailureKind.REFUSED, f"{url} refused the request ({said}): {fix}.")
 
 
 def cause(error: BaseException) -> str:
     """Return the innermost reason of a connection error, on one line."""
-    while error.__cause__ or error.__context__:
-        error = error.__cause__ or error.__context__  # pyright: ignore[reportAssignmentType]
+    while inner := error.__cause__ or error.__context__:
+        error = inner
+    if isinstance(error, ConnectionError) and error.errno:
+        return os.strerror(error.errno)  # asyncio's own text says "Connect call failed"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return one_line(str(error)) or type(error).__name__

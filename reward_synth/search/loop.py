@@ -1,0 +1,353 @@
+"""The loop: propose, trace, train, score, reflect, again; then the comparison and the report.
+
+Every step that is finished is in the store. A run that was stopped, at whatever
+point, is continued by going through the same loop and skipping what is there.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reward_synth.errors import BudgetError, RunError
+from reward_synth.propose.llm.cache import CachedModel
+from reward_synth.propose.llm.select import choose
+from reward_synth.propose.proposer import Context, Parent, Proposer
+from reward_synth.report import build_report
+from reward_synth.reward.facade import FACADE_NAMES
+from reward_synth.reward.sandbox import Sandbox
+from reward_synth.rollout.video import VideoWorker
+from reward_synth.search.budget import Budget
+from reward_synth.search.candidate import Candidate
+from reward_synth.search.config import RunConfig, config_from_json
+from reward_synth.search.listener import Comparison, Listener, Tick
+from reward_synth.search.proposals import propose_generation, traced_of
+from reward_synth.search.seeds import derive_seed
+from reward_synth.search.store import Spent, Store
+
+if TYPE_CHECKING:
+    from reward_synth.search.trainings import Trainer
+    from reward_synth.task.task import Task
+
+_PACKAGES = ("reward-synth", "mujoco", "jax", "jaxlib", "numpy", "gymnasium", "openai")
+_SHOWN_FAILURES = 4
+
+
+def start(config: RunConfig, folder: Path, listener: Listener) -> Comparison | None:
+    """Begin a run in ``folder`` and go on until it is done.
+
+    Returns:
+      The final comparison; None if the settings or the budget leave it out.
+
+    Raises:
+      RewardSynthError: in one line, what the user can mend; all that was done is kept.
+    """
+    config.check()
+    if (folder / "run.db").exists():
+        raise RunError(f"{folder} holds a run already: continue it with resume={folder}.")
+    with Store.open(folder) as store:
+        store.put("config", asdict(config))
+        return _run(config, store, listener)
+
+
+def resume(folder: Path, listener: Listener) -> Comparison | None:
+    """Continue the run in ``folder``; one that is done only gets its report again.
+
+    Raises:
+      RewardSynthError: as ``start``; also if there is no run or its task has changed.
+    """
+    if not (folder / "run.db").is_file():
+        raise RunError(f"{folder} is not a run folder: it has no run.db.")
+    with Store.open(folder) as store:
+        saved = store.get("config")
+        if saved is None:
+            raise RunError(f"the run in {folder} was stopped before it began: start it anew.")
+        return _run(config_from_json(saved), store, listener)
+
+
+def _run(config: RunConfig, store: Store, listener: Listener) -> Comparison | None:
+    # Imported only now: the command line answers --help and mistakes without waiting for JAX.
+    from reward_synth.search.trainings import Trainer
+    from reward_synth.task import load_task
+    from reward_synth.train.setup import configure_jax
+
+    configure_jax(_cache_folder() / "xla")
+    task = load_task(config.task)
+    _note_task(store, task, config)
+    budget = Budget(config.budget, store)
+    store.log("sitting", seconds=budget.seconds())
+    with ExitStack() as stack:
+        proposer = _proposer(config, os.environ, budget, store, listener)
+        sandbox = stack.enter_context(Sandbox.start(config.sandbox))
+        store.put("layers", [asdict(layer) for layer in sandbox.layers])
+        listener.notice(sandbox.table())
+        video = config.video
+        videos = stack.enter_context(
+            VideoWorker(video.enabled, video.width, video.height, video.seconds, listener.notice)
+        )
+        progress = _ProgressReporter(budget, store, listener)
+        trainer = Trainer(task, config, store.folder, progress.tick)
+        search = _Search(
+            config, store, task, proposer, sandbox, trainer, budget, videos, listener, progress
+        )
+        try:
+            return search.run()
+        finally:
+            budget.seconds()
+
+
+class _Search:
+    """The loop itself; its state is the store."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        store: Store,
+        task: Task,
+        proposer: Proposer,
+        sandbox: Sandbox,
+        trainer: Trainer,
+        budget: Budget,
+        videos: VideoWorker,
+        listener: Listener,
+        progress: _ProgressReporter,
+    ) -> None:
+        self._config = config
+        self._store = store
+        self._task = task
+        self._proposer = proposer
+        self._sandbox = sandbox
+        self._trainer = trainer
+        self._budget = budget
+        self._videos = videos
+        self._listener = listener
+        self._progress = progress
+
+    def run(self) -> Comparison | None:
+        """Go through all generations and the comparison."""
+        try:
+            for generation in range(self._config.search.generations):
+                self._generation(generation)
+        except BudgetError as error:
+            self._listener.notice(f"The search stops here: {error}")
+            self._store.log("budget", reason=str(error))
+        best = best_of(self._store.candidates())
+        if best is None:
+            self._finish()
+            raise RunError(
+                "no candidate could be trained; report.html says why each was turned down."
+            )
+        try:
+            comparison = self._comparison(best)
+        except BudgetError as error:
+            self._listener.notice(f"The final comparison is left out: {error}")
+            comparison = None
+        self._finish()
+        return comparison
+
+    def _generation(self, generation: int) -> None:
+        candidates = self._store.candidates(generation) or self._propose(generation)
+        job = f"gen_{generation:02d}/train"
+        if self._store.job(job) is None:
+            self._afford(generation, len(traced_of(candidates)))
+            total = self._config.search.generations
+            self._progress.begin(
+                f"generation {generation + 1}/{total}: training {len(traced_of(candidates))} "
+                "candidates",
+                len(traced_of(candidates)) * self._trainer.search_steps(),
+            )
+            candidates, spent = self._trainer.generation(candidates)
+            self._store.finish_job(job, [c.id for c in candidates], spent, candidates)
+            self._store.log("generation", number=generation)
+        for candidate in traced_of(candidates):
+            folder = self._store.folder / candidate.folder
+            self._videos.submit(self._task.folder, folder / "rollout.npz", folder / "rollout.mp4")
+        self._listener.generation(generation, self._config.search.generations, candidates)
+        build_report(self._store.folder)
+
+    def _propose(self, generation: int) -> list[Candidate]:
+        self._budget.title = f"gen_{generation:02d}/propose"
+        self._budget.check_seconds()
+        began = time.monotonic()
+        settings = self._config.search
+        earlier = self._store.candidates()
+        ranked = _ranked(earlier)
+        context = Context(
+            description=self._task.description,
+            generation=generation,
+            parent=_parent(ranked[0]) if ranked else None,
+            elites=tuple(_parent(c) for c in ranked[1 : 1 + settings.elites]),
+            failures=_failures(earlier),
+            seed=derive_seed(self._config.seed, "propose", generation),
+        )
+        candidates = propose_generation(
+            self._proposer,
+            self._sandbox,
+            context,
+            settings.candidates,
+            settings.repairs,
+            self._store.folder,
+        )
+        self._store.save_candidates(candidates)
+        self._store.charge(
+            f"gen_{generation:02d}/trace", "trace", Spent(seconds=time.monotonic() - began)
+        )
+        return candidates
+
+    def _afford(self, generation: int, candidates: int) -> None:
+        """Raise ``BudgetError`` unless this generation fits; later ones leave the final its share."""
+        cost = self._trainer.generation_cost(candidates)
+        reserve = self._trainer.final_cost() if generation else 0
+        if not self._budget.allows(cost + reserve):
+            raise BudgetError(
+                f"another generation takes up to {cost:,} environment steps"
+                + (f" and the final comparison {reserve:,}" if reserve else "")
+                + ", more than the budget leaves."
+            )
+
+    def _comparison(self, best: Candidate) -> Comparison | None:
+        if not self._config.final.trainings:
+            return None
+        from reward_synth.search.trainings import comparison_from_json, comparison_json
+
+        saved = self._store.job("final/train")
+        if saved is None:
+            if not self._budget.allows(self._trainer.final_cost()):
+                raise BudgetError(
+                    f"it takes up to {self._trainer.final_cost():,} environment steps, more than "
+                    "the budget leaves."
+                )
+            trainings = self._trainer.final_trainings()
+            self._progress.begin(
+                f"final comparison: {trainings} trainings from scratch",
+                trainings * self._trainer.final_steps(),
+            )
+            comparison, spent = self._trainer.comparison(best)
+            saved = comparison_json(comparison, best)
+            self._store.finish_job("final/train", saved, spent)
+        self._store.put("result", saved)
+        comparison = comparison_from_json(saved)
+        for name, trained in comparison.scores.items():
+            typical = sorted(range(len(trained.trainings)), key=trained.trainings.__getitem__)
+            place = self._store.folder / "final" / name
+            rollout = place / f"seed_{typical[len(typical) // 2]}" / "rollout.npz"
+            self._videos.submit(self._task.folder, rollout, place / "rollout.mp4")
+        self._listener.comparison(comparison, best)
+        return comparison
+
+    def _finish(self) -> None:
+        self._videos.wait()
+        self._budget.seconds()
+        build_report(self._store.folder)
+
+
+def best_of(candidates: list[Candidate]) -> Candidate | None:
+    """Return the candidate of the highest fitness, the earlier one of equals; None if none."""
+    ranked = _ranked(candidates)
+    return ranked[0] if ranked else None
+
+
+def _ranked(candidates: list[Candidate]) -> list[Candidate]:
+    scored = [c for c in candidates if c.score is not None]
+    return sorted(scored, key=lambda c: (-c.score.fitness if c.score else 0.0, c.id))
+
+
+def _parent(candidate: Candidate) -> Parent:
+    assert candidate.program is not None
+    assert candidate.score is not None
+    return Parent(candidate.id, candidate.program, candidate.score.fitness, candidate.reflection)
+
+
+def _failures(candidates: list[Candidate]) -> tuple[str, ...]:
+    """One line about each of the candidates that were turned down last."""
+    rejected = [c for c in candidates if c.rejection is not None][-_SHOWN_FAILURES:]
+    return tuple(
+        f"{c.program.rationale[:160] if c.program else 'no program'}: {c.rejection.reason}"
+        for c in rejected
+        if c.rejection is not None
+    )
+
+
+class _ProgressReporter:
+    """Turns a training's progress into ticks, and stops it when the time is up."""
+
+    def __init__(self, budget: Budget, store: Store, listener: Listener) -> None:
+        self._budget = budget
+        self._store = store
+        self._listener = listener
+        self._total = 0
+        self._began = 0.0
+        self._spent = Spent()
+
+    def begin(self, title: str, total: int) -> None:
+        """Announce a training of ``total`` environment steps."""
+        self._total, self._began, self._spent = total, time.monotonic(), self._store.spent()
+        self._listener.training(title)
+
+    def tick(self, done: int, fitness: float) -> None:
+        """Report ``done`` steps; raises ``BudgetError`` if the time is up."""
+        seconds = time.monotonic() - self._began
+        spent = self._spent + Spent(env_steps=done, seconds=seconds)
+        self._listener.tick(Tick(done, self._total, fitness, spent, self._budget.settings))
+        self._budget.check_seconds()
+
+
+def _proposer(
+    config: RunConfig,
+    environment: Mapping[str, str],
+    budget: Budget,
+    store: Store,
+    listener: Listener,
+) -> Proposer:
+    from reward_synth.propose.language import LanguageProposer
+    from reward_synth.propose.offline import OfflineProposer
+
+    answers = store.folder / "answers"
+    choice = choose(
+        config.llm.kind,
+        environment,
+        overrides=config.llm.overrides,
+        folder=Path(config.llm.folder) if config.llm.folder else None,
+        start=len(list(answers.glob("*.json"))),
+        before_request=budget.before_request,
+    )
+    listener.notice(choice.notice)
+    if choice.model is None:
+        return OfflineProposer()
+    return LanguageProposer(CachedModel(choice.model, answers), FACADE_NAMES, budget.on_answer)
+
+
+def _note_task(store: Store, task: Task, config: RunConfig) -> None:
+    """Write down what the run stands on; refuse to go on with another task than it began with."""
+    fingerprint = store.get("task_fingerprint")
+    if fingerprint is None:
+        store.put("task", task.description.to_json())
+        store.put("task_folder", str(task.folder))
+        store.put("versions", _versions())
+        store.put("seeds", {"run": config.seed})
+        store.put("task_fingerprint", task.fingerprint)
+    elif fingerprint != task.fingerprint:
+        raise RunError(
+            f"the task in {task.folder} has changed since this run began: its results would not "
+            "belong together. Start a new run."
+        )
+
+
+def _versions() -> dict[str, Any]:
+    return {
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        **{package: version(package) for package in _PACKAGES},
+    }
+
+
+def _cache_folder() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "reward-synth"

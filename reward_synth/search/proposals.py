@@ -1,0 +1,97 @@
+"""From a context to a generation of traced candidates: ask, parse, lint, trace, repair."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from reward_synth.files import atomic_write, write_text
+from reward_synth.propose.proposer import Broken, Context, Proposal, Proposer
+from reward_synth.records import Rejection, Stage, TracedReward
+from reward_synth.reward.parse import parse
+from reward_synth.reward.sandbox import Sandbox
+from reward_synth.search.candidate import Candidate
+
+
+def propose_generation(
+    proposer: Proposer,
+    sandbox: Sandbox,
+    context: Context,
+    count: int,
+    repairs: int,
+    run_folder: Path,
+) -> list[Candidate]:
+    """Return ``count`` candidates, each traced or turned down, with their files written.
+
+    A candidate that was turned down is sent back to be mended up to ``repairs`` times.
+
+    Raises:
+      ModelError, BudgetError: no more can be proposed; answers so far are kept by their cache.
+    """
+    proposals = proposer.propose(context, count)
+    candidates = [
+        _take_in(sandbox, context, index, proposal, run_folder, attempt=0)
+        for index, proposal in enumerate(proposals)
+    ]
+    for attempt in range(1, repairs + 1):
+        broken = [
+            Broken(c.index, attempt, c.program.source if c.program else "", c.rejection)
+            for c in candidates
+            if c.rejection is not None
+        ]
+        if not broken:
+            break
+        for fault, proposal in zip(broken, proposer.repair(context, broken), strict=True):
+            mended = _take_in(sandbox, context, fault.index, proposal, run_folder, attempt)
+            first = candidates[fault.index]
+            operator = f"{first.operator}, repaired" if attempt == 1 else first.operator
+            candidates[fault.index] = replace(
+                mended, operator=operator, parents=mended.parents or first.parents
+            )
+    return candidates
+
+
+def load_traced(candidate: Candidate, run_folder: Path) -> TracedReward:
+    """Return a traced candidate's reward from its files."""
+    assert candidate.program is not None
+    exported = (run_folder / candidate.folder / "reward.stablehlo").read_bytes()
+    return TracedReward(candidate.program, candidate.terms, exported)
+
+
+def _take_in(
+    sandbox: Sandbox,
+    context: Context,
+    index: int,
+    proposal: Proposal,
+    run_folder: Path,
+    attempt: int,
+) -> Candidate:
+    candidate = Candidate(
+        context.generation, index, proposal.operator, proposal.parents, proposal.author
+    )
+    folder = run_folder / candidate.folder
+    suffix = f"_repair_{attempt}" if attempt else ""
+    write_text(folder / f"response{suffix}.md", proposal.answer)
+    messages = [asdict(message) for message in proposal.prompt]
+    write_text(folder / f"prompt{suffix}.json", json.dumps(messages, indent=1))
+    if proposal.problem and not proposal.answer:
+        return candidate.rejected(Rejection(Stage.ANSWER, proposal.problem))
+    program = parse(proposal.answer)
+    if isinstance(program, Rejection):
+        reason = f"{program.reason} {proposal.problem}".strip()
+        return candidate.rejected(Rejection(program.stage, reason))
+    candidate = replace(candidate, program=program)
+    write_text(folder / "reward.py", program.source)
+    traced = sandbox.trace(program, context.description)
+    if isinstance(traced, Rejection):
+        return candidate.rejected(traced)
+    with atomic_write(folder / "reward.stablehlo") as file:
+        file.write(traced.exported)
+    return replace(candidate, terms=traced.terms)
+
+
+def traced_of(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return the candidates that can be trained."""
+    return [c for c in candidates if c.rejection is None]

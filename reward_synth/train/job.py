@@ -1,0 +1,101 @@
+"""One training job: members trained together, continued where they were left, written to folders."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from reward_synth.files import atomic_write, write_text
+from reward_synth.records import Rejection
+from reward_synth.task.task import Task
+from reward_synth.train.config import PPOConfig
+from reward_synth.train.policy import Policy
+from reward_synth.train.population import Member, Population, Progress
+
+_SECONDS_BETWEEN_CHECKPOINTS = 10.0
+
+History = list[list[dict[str, object]]]
+
+
+def train(
+    task: Task,
+    members: Sequence[Member],
+    folders: Sequence[Path],
+    config: PPOConfig,
+    steps: int,
+    *,
+    checkpoint: Path,
+    threads: int = 0,
+    on_iteration: Callable[[int, Sequence[Progress | None]], None] = lambda done, progress: None,
+) -> list[Policy | Rejection]:
+    """Train members side by side; a job that was killed continues from its checkpoint.
+
+    Continued or not, it ends with the same bits.
+
+    Args:
+      task: the task.
+      members: rewards and seeds.
+      folders: for each member, where its ``metrics.jsonl`` and ``policy.npz`` go.
+      config: hyperparameters.
+      steps: environment steps for each member, rounded down to whole iterations.
+      checkpoint: file to continue from if it is there; removed at the end.
+      threads: physics threads; 0 for all cores.
+      on_iteration: told the steps done by each member and their progress.
+
+    Returns:
+      For each member its final policy, or why it was dropped.
+    """
+    iterations = config.iterations(steps)
+    population = Population(task, members, config, iterations, threads)
+    history: History = [[] for _ in members]
+    if checkpoint.is_file():
+        history = _restore(population, checkpoint)
+    saved = time.monotonic()
+    while population.iteration < iterations and not all(population.rejections):
+        progress = population.iterate()
+        for lines, entry in zip(history, progress, strict=True):
+            if entry is not None:
+                lines.append(_jsonable(entry))
+        on_iteration(population.iteration * config.batch, progress)
+        if time.monotonic() - saved > _SECONDS_BETWEEN_CHECKPOINTS:
+            _save(population, history, checkpoint)
+            saved = time.monotonic()
+    results: list[Policy | Rejection] = []
+    for learner, rejection, lines, folder in zip(
+        population.learners, population.rejections, history, folders, strict=True
+    ):
+        write_text(folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+        if rejection is None:
+            policy = Policy.of(learner)
+            policy.save(folder / "policy.npz")
+            results.append(policy)
+        else:
+            results.append(rejection)
+    checkpoint.unlink(missing_ok=True)
+    return results
+
+
+def _save(population: Population, history: History, path: Path) -> None:
+    with atomic_write(path) as file:
+        np.savez(file, history=np.array(json.dumps(history)), **population.checkpoint())
+
+
+def _restore(population: Population, path: Path) -> History:
+    with np.load(path) as arrays:
+        saved = dict(arrays)
+    population.restore(saved)
+    return json.loads(str(saved["history"]))
+
+
+def _jsonable(progress: Progress) -> dict[str, object]:
+    """Return the record as JSON has it, which knows no NaN."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in asdict(progress).items()
+    }

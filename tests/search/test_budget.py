@@ -1,0 +1,63 @@
+"""Budgets: stop before, keep what was paid for."""
+
+import pytest
+
+from reward_synth.errors import BudgetError
+from reward_synth.propose.llm.records import Completion, Failure, FailureKind
+from reward_synth.search.budget import Budget
+from reward_synth.search.config import BudgetSettings
+from reward_synth.search.store import Spent, Store
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store.open(tmp_path) as store:
+        yield store
+
+
+def answer(tokens, dollars=0.0, cached=False):
+    return Completion("text", "model", tokens, 0, dollars, "stop", 1.0, cached)
+
+
+def test_requests_stop_before_the_tokens_are_passed(store):
+    budget = Budget(BudgetSettings(tokens=100), store, "gen_00/propose")
+    for _ in range(3):
+        budget.before_request()
+        budget.on_answer(answer(30))
+    with pytest.raises(BudgetError, match="100 tokens would be passed: 90"):
+        budget.before_request()
+    assert store.spent().tokens == 90
+
+
+def test_requests_in_flight_count_as_the_largest_answer_so_far(store):
+    budget = Budget(BudgetSettings(dollars=1.0), store)
+    budget.before_request()
+    budget.on_answer(answer(10, dollars=0.3))
+    budget.before_request()
+    budget.before_request()
+    with pytest.raises(BudgetError, match="dollars"):
+        budget.before_request()
+
+
+def test_answers_that_cannot_be_used_are_paid_for_and_cached_ones_are_not(store):
+    budget = Budget(BudgetSettings(), store)
+    budget.on_answer(Failure(FailureKind.TRUNCATED, "cut off", answer(50)))
+    budget.on_answer(Failure(FailureKind.SERVER, "down"))
+    budget.on_answer(answer(70, cached=True))
+    assert store.spent().tokens == 50
+
+
+def test_trainings_fit_or_do_not(store):
+    store.charge("a", "train", Spent(env_steps=600, seconds=6.0))
+    assert Budget(BudgetSettings(env_steps=1000), store).allows(400)
+    assert not Budget(BudgetSettings(env_steps=1000), store).allows(401)
+    # at 100 steps a second
+    assert Budget(BudgetSettings(seconds=100.0), store).allows(5_000)
+    assert not Budget(BudgetSettings(seconds=100.0), store).allows(20_000)
+
+
+def test_time_of_earlier_sittings_counts(store):
+    store.put("seconds", 50.0)
+    Budget(BudgetSettings(seconds=60.0), store).check_seconds()
+    with pytest.raises(BudgetError, match="40 seconds is used up"):
+        Budget(BudgetSettings(seconds=40.0), store).check_seconds()

@@ -1,0 +1,141 @@
+"""A population: reproducible, independent members, continued without a trace."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from reward_synth.records import Rejection
+from reward_synth.rollout.episodes import evaluate
+from reward_synth.task import load_task
+from reward_synth.train.config import PPOConfig
+from reward_synth.train.job import train
+from reward_synth.train.policy import Policy
+from reward_synth.train.population import Member, Population
+from reward_synth.train.rewards import Reward, expert_reward, sparse_reward
+
+CONFIG = PPOConfig(envs=8, horizon=16, epochs=2, minibatches=2, hidden=(16, 16))
+STEPS = CONFIG.batch * 6
+
+
+@pytest.fixture(scope="module")
+def task(point_task_folder):
+    return load_task(point_task_folder)
+
+
+def reward_of(function, terms=("only",)):
+    def batched(state, action, next_state, weights):
+        values = function(state, action, next_state, weights)
+        return values, values[:, None]
+
+    return Reward(terms, np.zeros(1, np.float32), jax.jit(batched))
+
+
+def leaves(policy):
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(policy)]
+
+
+def assert_identical(one, other):
+    for a, b in zip(leaves(one), leaves(other), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def run(task, members, tmp_path, **options):
+    folders = [tmp_path / str(k) for k in range(len(members))]
+    options = {"checkpoint": tmp_path / "checkpoint.npz"} | options
+    return train(task, members, folders, CONFIG, STEPS, **options)
+
+
+def test_same_bits_at_any_thread_count(task, tmp_path):
+    members = [Member(expert_reward(task), 3), Member(sparse_reward(task), 4)]
+    one = run(task, members, tmp_path / "one", threads=1)
+    two = run(task, members, tmp_path / "two", threads=2)
+    for a, b in zip(one, two, strict=True):
+        assert_identical(a, b)
+
+
+def test_members_learn_what_they_would_alone(task, tmp_path):
+    members = [Member(expert_reward(task), seed) for seed in range(3)]
+    together = run(task, members, tmp_path / "together")
+    for k, member in enumerate(members):
+        (alone,) = run(task, [member], tmp_path / f"alone{k}")
+        for a, b in zip(leaves(alone), leaves(together[k]), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+
+
+def test_continuing_equals_not_stopping(task, tmp_path, monkeypatch):
+    members = [Member(expert_reward(task), 0), Member(expert_reward(task), 1)]
+    whole = run(task, members, tmp_path / "whole")
+    monkeypatch.setattr("reward_synth.train.job._SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+
+    class PulledPlugError(Exception):
+        pass
+
+    for stop_at in (2, 3, 5):  # thrice in a row, each time a fresh process would begin again
+
+        def pull_plug(done, progress, stop_at=stop_at):
+            if done == stop_at * CONFIG.batch:
+                raise PulledPlugError
+
+        with pytest.raises(PulledPlugError):
+            run(task, members, tmp_path / "cut", on_iteration=pull_plug)
+        assert (tmp_path / "cut" / "checkpoint.npz").exists() == (stop_at > 1)
+    continued = run(task, members, tmp_path / "cut")
+    for a, b in zip(whole, continued, strict=True):
+        assert_identical(a, b)
+    for k in "01":
+        for name in ("metrics.jsonl", "policy.npz"):
+            whole_file, cut_file = (tmp_path / w / k / name for w in ("whole", "cut"))
+            assert whole_file.read_bytes() == cut_file.read_bytes()
+    assert not (tmp_path / "cut" / "checkpoint.npz").exists()
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda s, a, n, w: n[:, 0] / jnp.zeros(()), "infinite or NaN"),
+        (lambda s, a, n, w: n[:, 0] * 1e30, "reached"),
+        (lambda s, a, n, w: jnp.where(n[:, 0] > 0.0, jnp.nan, 1.0), "infinite or NaN"),
+    ],
+)
+def test_a_bad_reward_is_dropped_with_its_reason_and_disturbs_nobody(
+    task, tmp_path, function, words
+):
+    good = Member(expert_reward(task), 5)
+    alone, _ = run(task, [good, good], tmp_path / "alone")
+    kept, dropped = run(task, [good, Member(reward_of(function), 6)], tmp_path / "both")
+    assert isinstance(dropped, Rejection)
+    assert words in dropped.reason
+    assert "only" in dropped.reason
+    assert_identical(alone, kept)
+
+
+def test_progress_adds_up(task):
+    population = Population(task, [Member(expert_reward(task), 0)], CONFIG, 6)
+    episodes = 0
+    for _ in range(6):
+        (progress,) = population.iterate()
+        episodes += progress.episodes
+        assert sum(progress.ends.values()) == progress.episodes
+        assert set(progress.terms) == {"near", "effort"}
+    # 8 environments, 96 steps each, episodes of 20 steps at the most
+    assert episodes >= 8 * 4
+    assert progress.steps == STEPS
+
+
+def test_training_improves_and_policies_survive_a_round_trip(task, tmp_path):
+    steps = CONFIG.batch * 60
+    reward = expert_reward(task)
+    members = [Member(reward, seed) for seed in (0, 1)]
+    folders = [tmp_path / "0", tmp_path / "1"]
+    config = PPOConfig(envs=8, horizon=32, epochs=4, minibatches=4, hidden=(32, 32))
+    trained = train(task, members, folders, config, steps, checkpoint=tmp_path / "c.npz")
+    untrained = [Policy.of(x) for x in Population(task, members, config, 1).learners]
+    after = evaluate(task, trained, [reward] * 2, [7, 7], 10)
+    before = evaluate(task, untrained, [reward] * 2, [7, 7], 10)
+    for a, b in zip(after, before, strict=True):
+        assert a.episode_fitness.mean() > b.episode_fitness.mean() + 0.2
+    loaded = Policy.load(tmp_path / "1" / "policy.npz")
+    assert_identical(loaded, trained[1])
+    (again,) = evaluate(task, [loaded], [reward], [7], 10)
+    np.testing.assert_allclose(again.episode_fitness, after[1].episode_fitness, rtol=1e-3)
