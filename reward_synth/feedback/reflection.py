@@ -62,11 +62,6 @@ def findings(evidence: Evidence) -> list[str]:
     return found or ["Nothing stands out: every term moves and training was healthy."]
 
 
-def failure_line(source_summary: str, reason: str) -> str:
-    """Return one line about an attempt that is not to be repeated."""
-    return f"{' '.join(source_summary.split())[:160]} -> {' '.join(reason.split())[:240]}"
-
-
 def _curves(evidence: Evidence) -> str:
     curve = evidence.curve
     rows = [
@@ -81,8 +76,8 @@ def _curves(evidence: Evidence) -> str:
         rows.append((f"term {term}", values, f"{shares[i]:.0%}", correlation))
     lines = [
         f"Means over training, start to end ({_POINTS} snapshots; terms per step). Share: of the "
-        "sum of all terms' absolute values in the final policy's episodes. Correlation: Spearman's, "
-        "of the term with the fitness over training.",
+        "sum of all terms' absolute values in the final policy's episodes. Correlation: "
+        "Spearman's, of the term with the fitness over training.",
         "",
         "| | snapshots | share | correlation |",
         "|---|---|---|---|",
@@ -171,8 +166,8 @@ def _about_training(evidence: Evidence) -> list[str]:
     kl = float(np.mean([line["kl"] or 0.0 for line in tail]))
     if explained < _LOW_EXPLAINED_VARIANCE:
         found.append(
-            f"The value function explains only {max(explained, 0.0):.0%} of the return: rewards are "
-            "noisy, rare or depend on what the policy cannot see."
+            f"The value function explains only {max(explained, 0.0):.0%} of the return: rewards "
+            "are noisy, rare or depend on what the policy cannot see."
         )
     if kl > _HIGH_KL:
         found.append(f"Updates were large (KL {kl:.2f}): the reward's scale changes abruptly.")

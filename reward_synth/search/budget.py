@@ -97,4 +97,4 @@ class Budget:
             max(self._largest.dollars, spent.dollars),
         )
         self._answers += 1
-        self.store.charge(f"{self.title}/{self._sitting}.{self._answers}", "answers", spent)
+        self.store.charge(f"{self.title}/{self._sitting}.{self._answers}", "language model", spent)

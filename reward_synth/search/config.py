@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any, Literal, get_type_hints
+from typing import Any, get_type_hints
 
-from reward_synth.errors import ConfigError
+from reward_synth.errors import ConfigError, did_you_mean
+from reward_synth.propose.llm.select import CHOICES
 from reward_synth.train.config import PPOConfig
 
 
@@ -115,7 +116,7 @@ class RunConfig:
 
     task: str = "hopper"
     seed: int = 0
-    sandbox: Literal["auto", "strict"] = "auto"
+    sandbox: str = "auto"  # OmegaConf has no Literal
     threads: int = 0
     llm: LLMSettings = field(default_factory=LLMSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
@@ -153,6 +154,20 @@ class RunConfig:
         ):
             if value is not None and value < least:
                 raise ConfigError(f"{name} is {value}; it must be at least {least}.")
+        if not self.task:
+            raise ConfigError("task is empty; name a bundled task or a folder.")
+        for name, value, choices in (
+            ("sandbox", self.sandbox, ("auto", "strict")),
+            ("llm.kind", self.llm.kind, CHOICES),
+        ):
+            if value not in choices:
+                raise ConfigError(
+                    f"{name} is {value!r}.{did_you_mean(value, choices)} It must be one of "
+                    f"{', '.join(choices)}."
+                )
+        prices = self.llm.dollars_per_million
+        if prices is not None and len(prices) != 2:
+            raise ConfigError("llm.dollars_per_million must be [input, output], two numbers.")
         if self.train.batch % self.train.minibatches:
             raise ConfigError(
                 f"train.minibatches is {self.train.minibatches}; it must divide train.envs x "

@@ -1,4 +1,4 @@
-"""The loop: propose, trace, train, score, reflect, again; then the comparison and the report.
+"""The loop: propose, trace, train, score, reflect, again; then the comparison.
 
 Every step that is finished is in the store. A run that was stopped, at whatever
 point, is continued by going through the same loop and skipping what is there.
@@ -20,7 +20,6 @@ from reward_synth.errors import BudgetError, RunError
 from reward_synth.propose.llm.cache import CachedModel
 from reward_synth.propose.llm.select import choose
 from reward_synth.propose.proposer import Context, Parent, Proposer
-from reward_synth.report import build_report
 from reward_synth.reward.facade import FACADE_NAMES
 from reward_synth.reward.sandbox import Sandbox
 from reward_synth.rollout.video import VideoWorker
@@ -58,7 +57,7 @@ def start(config: RunConfig, folder: Path, listener: Listener) -> Comparison | N
 
 
 def resume(folder: Path, listener: Listener) -> Comparison | None:
-    """Continue the run in ``folder``; one that is done only gets its report again.
+    """Continue the run in ``folder``; one that is done only says its results again.
 
     Raises:
       RewardSynthError: as ``start``; also if there is no run or its task has changed.
@@ -88,10 +87,7 @@ def _run(config: RunConfig, store: Store, listener: Listener) -> Comparison | No
         sandbox = stack.enter_context(Sandbox.start(config.sandbox))
         store.put("layers", [asdict(layer) for layer in sandbox.layers])
         listener.notice(sandbox.table())
-        video = config.video
-        videos = stack.enter_context(
-            VideoWorker(video.enabled, video.width, video.height, video.seconds, listener.notice)
-        )
+        videos = stack.enter_context(_video_worker(config, listener))
         progress = _ProgressReporter(budget, store, listener)
         trainer = Trainer(task, config, store.folder, progress.tick)
         search = _Search(
@@ -142,7 +138,7 @@ class _Search:
         if best is None:
             self._finish()
             raise RunError(
-                "no candidate could be trained; report.html says why each was turned down."
+                "no candidate could be trained; the report says why each was turned down."
             )
         try:
             comparison = self._comparison(best)
@@ -164,13 +160,12 @@ class _Search:
                 len(traced_of(candidates)) * self._trainer.search_steps(),
             )
             candidates, spent = self._trainer.generation(candidates)
-            self._store.finish_job(job, [c.id for c in candidates], spent, candidates)
+            self._store.finish_job(job, [c.id for c in candidates], "training", spent, candidates)
             self._store.log("generation", number=generation)
         for candidate in traced_of(candidates):
             folder = self._store.folder / candidate.folder
-            self._videos.submit(self._task.folder, folder / "rollout.npz", folder / "rollout.mp4")
+            self._film(folder / "rollout.npz", folder / "rollout.mp4")
         self._listener.generation(generation, self._config.search.generations, candidates)
-        build_report(self._store.folder)
 
     def _propose(self, generation: int) -> list[Candidate]:
         self._budget.title = f"gen_{generation:02d}/propose"
@@ -197,12 +192,14 @@ class _Search:
         )
         self._store.save_candidates(candidates)
         self._store.charge(
-            f"gen_{generation:02d}/trace", "trace", Spent(seconds=time.monotonic() - began)
+            f"gen_{generation:02d}/trace",
+            "proposing and tracing",
+            Spent(seconds=time.monotonic() - began),
         )
         return candidates
 
     def _afford(self, generation: int, candidates: int) -> None:
-        """Raise ``BudgetError`` unless this generation fits; later ones leave the final its share."""
+        """Raise ``BudgetError`` unless it fits; all but the first leave the final its share."""
         cost = self._trainer.generation_cost(candidates)
         reserve = self._trainer.final_cost() if generation else 0
         if not self._budget.allows(cost + reserve):
@@ -231,21 +228,24 @@ class _Search:
             )
             comparison, spent = self._trainer.comparison(best)
             saved = comparison_json(comparison, best)
-            self._store.finish_job("final/train", saved, spent)
+            self._store.finish_job("final/train", saved, "final comparison", spent)
         self._store.put("result", saved)
         comparison = comparison_from_json(saved)
         for name, trained in comparison.scores.items():
             typical = sorted(range(len(trained.trainings)), key=trained.trainings.__getitem__)
             place = self._store.folder / "final" / name
             rollout = place / f"seed_{typical[len(typical) // 2]}" / "rollout.npz"
-            self._videos.submit(self._task.folder, rollout, place / "rollout.mp4")
+            self._film(rollout, place / "rollout.mp4")
         self._listener.comparison(comparison, best)
         return comparison
+
+    def _film(self, rollout: Path, video: Path) -> None:
+        if self._config.video.enabled and rollout.is_file() and not video.is_file():
+            self._videos.submit(self._task.folder, rollout, video)
 
     def _finish(self) -> None:
         self._videos.wait()
         self._budget.seconds()
-        build_report(self._store.folder)
 
 
 def best_of(candidates: list[Candidate]) -> Candidate | None:
@@ -322,6 +322,13 @@ def _proposer(
     if choice.model is None:
         return OfflineProposer()
     return LanguageProposer(CachedModel(choice.model, answers), FACADE_NAMES, budget.on_answer)
+
+
+def _video_worker(config: RunConfig, listener: Listener) -> VideoWorker:
+    video = config.video
+    return VideoWorker(
+        listener.notice, width=video.width, height=video.height, seconds=video.seconds
+    )
 
 
 def _note_task(store: Store, task: Task, config: RunConfig) -> None:

@@ -159,13 +159,14 @@ class Store:
         self,
         id: str,
         result: Any,  # noqa: ANN401
+        purpose: str,
         spent: Spent,
         candidates: list[Candidate] | None = None,
     ) -> None:
         """Record a job's result, what it took and the candidates it changed, all or none."""
         with self._db:
             self._db.execute("INSERT INTO jobs VALUES (?, ?)", (id, json.dumps(result)))
-            self._charge(id, id.split("/")[-1], spent)
+            self._charge(id, purpose, spent)
             self._db.executemany(
                 "INSERT OR REPLACE INTO candidates VALUES (?, ?, ?)",
                 [(c.id, c.generation, json.dumps(c.to_json())) for c in candidates or []],

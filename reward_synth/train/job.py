@@ -1,4 +1,4 @@
-"""One training job: members trained together, continued where they were left, written to folders."""
+"""One training job: members train together, continue where they were left, and are written down."""
 
 from __future__ import annotations
 

@@ -11,11 +11,7 @@ import numpy as np
 
 from reward_synth.errors import TaskError
 from reward_synth.records import TracedReward
-
-try:
-    from reward_synth.reward.verify import load
-except ImportError:
-    load = None
+from reward_synth.reward.verify import load
 from reward_synth.state import State
 from reward_synth.task.task import Task
 

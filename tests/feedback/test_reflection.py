@@ -1,6 +1,7 @@
 """Reflection: golden text, and each finding where it belongs and nowhere else."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ def line(i, **changes):
         "kl": 0.01,
         "explained_variance": 0.8,
     }
+    changes = {k.removeprefix("curve_"): v for k, v in changes.items()}
     return values | {k: v(part) if callable(v) else v for k, v in changes.items()}
 
 
@@ -57,8 +59,14 @@ def test_a_healthy_training_has_no_findings():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"terms": lambda p: {"forward": p, "upright": 0.0}}, "'upright' was zero throughout"),
-        ({"terms": lambda p: {"forward": p, "upright": 0.5}}, "'upright' moved by less than 2%"),
+        (
+            {"curve_terms": lambda p: {"forward": p, "upright": 0.0}},
+            "'upright' was zero throughout",
+        ),
+        (
+            {"curve_terms": lambda p: {"forward": p, "upright": 0.5}},
+            "'upright' moved by less than 2%",
+        ),
         ({"fitness": lambda p: -p}, "earns this reward by something other than the task"),
         ({"length": lambda p: 200 - 150 * p}, "Episodes got shorter"),
         ({"kl": 0.2}, "Updates were large"),
@@ -95,5 +103,5 @@ def test_snapshots_average_and_leave_gaps():
 
 def test_an_empty_or_short_curve_is_no_problem():
     short = evidence()
-    short = Evidence(**{name: getattr(short, name) for name in Evidence.__slots__} | {"curve": short.curve[:1]})
+    short = replace(short, curve=short.curve[:1])
     assert "fitness of the task" in reflect(short)

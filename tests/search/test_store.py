@@ -56,7 +56,7 @@ def test_candidates_come_back_by_place_and_generation(tmp_path):
         store.save_candidates(made)
         assert [c.id for c in store.candidates(0)] == ["g00c00", "g00c01", "g00c02"]
         changed = made[0].rejected(Rejection(Stage.TRACE, "no"))
-        store.finish_job("gen_01/train", {}, Spent(env_steps=5), [changed])
+        store.finish_job("gen_01/train", {}, "training", Spent(env_steps=5), [changed])
     with Store.read(tmp_path) as store:
         assert len(store.candidates()) == 6
         assert store.candidates(1)[2] == changed
@@ -64,9 +64,9 @@ def test_candidates_come_back_by_place_and_generation(tmp_path):
 
 def test_a_job_and_what_it_cost_are_recorded_together_or_not_at_all(tmp_path):
     with Store.open(tmp_path) as store:
-        store.finish_job("job", {"x": 1}, Spent(env_steps=5))
+        store.finish_job("job", {"x": 1}, "training", Spent(env_steps=5))
         with pytest.raises(sqlite3.IntegrityError):
-            store.finish_job("job", {"x": 2}, Spent(env_steps=7))
+            store.finish_job("job", {"x": 2}, "training", Spent(env_steps=7))
         assert store.job("job") == {"x": 1}
         assert store.spent() == Spent(env_steps=5)
 
@@ -124,7 +124,7 @@ import os, pathlib, signal
 from reward_synth.search.store import Spent, Store
 with Store.open(pathlib.Path({str(tmp_path)!r})) as store:
     for i in range(50):
-        store.finish_job(f"job{{i}}", i, Spent(env_steps=1))
+        store.finish_job(f"job{{i}}", i, "training", Spent(env_steps=1))
     os.kill(os.getpid(), signal.SIGKILL)
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9

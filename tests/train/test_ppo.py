@@ -84,7 +84,9 @@ def test_truncated_episodes_are_bootstrapped():
         made = batch(constant, np.ones(shape), terminated=False)
         return made._replace(truncated=jnp.asarray(cut))
 
-    config = PPOConfig(envs=16, horizon=16, epochs=8, minibatches=4, learning_rate=1e-2, discount=0.9)
+    config = PPOConfig(
+        envs=16, horizon=16, epochs=8, minibatches=4, learning_rate=1e-2, discount=0.9
+    )
     learner = train_on(probe, config, 150)
     np.testing.assert_allclose(value_at(learner, -1, 1), [10, 10], rtol=0.15)
 

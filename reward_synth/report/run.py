@@ -1,0 +1,182 @@
+"""A run folder as the report sees it; everything in it may be missing but the folder's run.db."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from scipy import stats
+
+from reward_synth.feedback.scores import Score
+from reward_synth.records import TaskDescription
+from reward_synth.search.candidate import Candidate
+from reward_synth.search.store import Spent, Store
+
+T = TypeVar("T")
+
+CONTENDERS = ("found", "expert", "sparse")
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The final comparison.
+
+    Attributes:
+      best: id of the candidate that the search found.
+      steps: environment steps of each training.
+      scores: by reward, in the order of ``CONTENDERS``; "expert" only if the task has one.
+      normalized: the human-normalised score, None if it is not defined.
+    """
+
+    best: str
+    steps: int
+    scores: dict[str, Score]
+    normalized: float | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curve:
+    """A training, iteration by iteration.
+
+    Attributes:
+      steps: (I,) environment steps.
+      fitness: (I,) mean over the episodes that ended, NaN where none did.
+      terms: (I,) for each reward term, its mean over the iteration.
+    """
+
+    steps: np.ndarray
+    fitness: np.ndarray
+    terms: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What run.db holds. See DESIGN.md, "Run folder", for the files beside it."""
+
+    folder: Path
+    version: str
+    config: dict[str, Any]
+    task: TaskDescription | None
+    versions: dict[str, str]
+    seeds: dict[str, Any]
+    layers: tuple[dict[str, Any], ...]
+    result: Result | None
+    candidates: tuple[Candidate, ...]
+    ledger: tuple[tuple[str, Spent], ...]
+    started: float | None
+
+    @property
+    def name(self) -> str:
+        """The task's name, or the folder's while the task is not recorded."""
+        return self.task.name if self.task else self.folder.name
+
+    @property
+    def scored(self) -> tuple[Candidate, ...]:
+        """The trained candidates, best first."""
+        trained = [c for c in self.candidates if c.score and math.isfinite(c.score.fitness)]
+        return tuple(sorted(trained, key=lambda c: c.score.fitness if c.score else 0, reverse=True))
+
+    @property
+    def best(self) -> Candidate | None:
+        """The candidate of the final comparison, or the search's best so far."""
+        compared = [c for c in self.candidates if self.result and c.id == self.result.best]
+        return next(iter(compared or self.scored), None)
+
+    @property
+    def generations(self) -> dict[int, list[Candidate]]:
+        """The candidates by generation, in order."""
+        numbers = sorted({c.generation for c in self.candidates})
+        return {n: [c for c in self.candidates if c.generation == n] for n in numbers}
+
+    def curve(self, candidate: Candidate) -> Curve | None:
+        """Return a candidate's training, None if there was none."""
+        return read_curve(self.folder / candidate.folder / "metrics.jsonl")
+
+    def spent(self) -> dict[str, Spent]:
+        """Return what each purpose took, in the order in which they first arose."""
+        sums: dict[str, Spent] = {}
+        for purpose, spent in self.ledger:
+            sums[purpose] = sums.get(purpose, Spent()) + spent
+        return sums
+
+
+def read_run(folder: Path) -> Run:
+    """Read a run folder, also while the run goes on.
+
+    Raises:
+      RunError: there is no run in ``folder``, or it is of another format.
+    """
+    with Store.read(folder) as store:
+        events = store.events()
+        return Run(
+            folder=folder,
+            version=store.get("version") or "",
+            config=store.get("config") or {},
+            task=_maybe(TaskDescription.from_json, store.get("task")),
+            versions=store.get("versions") or {},
+            seeds=store.get("seeds") or {},
+            layers=tuple(store.get("layers") or ()),
+            result=_maybe(_result, store.get("result")),
+            candidates=tuple(store.candidates()),
+            ledger=tuple((purpose, spent) for _, purpose, spent in store.ledger()),
+            started=events[0][0] if events else None,
+        )
+
+
+def read_curve(path: Path) -> Curve | None:
+    """Read a metrics.jsonl; None if there is none, or no iteration in it."""
+    if not path.is_file():
+        return None
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            break  # a line that was cut off when its run was killed is the last one
+    if not rows:
+        return None
+    names = list(rows[0]["terms"])
+    return Curve(
+        steps=np.array([row["steps"] for row in rows], float),
+        fitness=_column([row["fitness"] for row in rows]),
+        terms={name: _column([row["terms"].get(name) for row in rows]) for name in names},
+    )
+
+
+def difference(one: Score, other: Score) -> tuple[float, float, float] | None:
+    """Return how much more fit one reward is than another, with Welch's 95% interval.
+
+    None if there are too few trainings to say.
+    """
+    if min(len(one.trainings), len(other.trainings)) < 2:
+        return None
+    a, b = np.array(one.trainings), np.array(other.trainings)
+    if a.std() == 0 and b.std() == 0:
+        return None
+    low, high = stats.ttest_ind(a, b, equal_var=False).confidence_interval()
+    return float(a.mean() - b.mean()), float(low), float(high)
+
+
+def _column(values: list[float | None]) -> np.ndarray:
+    return np.array([math.nan if value is None else value for value in values], float)
+
+
+def _maybe(read: Callable[[Any], T], data: object) -> T | None:
+    return None if data is None else read(data)
+
+
+def _result(data: dict[str, Any]) -> Result:
+    given = data["scores"]
+    scores = {
+        name: Score(**{**given[name], "trainings": tuple(given[name]["trainings"])})
+        for name in CONTENDERS
+        if given.get(name)
+    }
+    normalized = data.get("normalized")
+    defined = normalized is not None and math.isfinite(normalized)
+    return Result(data["best"], data["steps"], scores, normalized if defined else None)

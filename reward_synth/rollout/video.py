@@ -1,0 +1,187 @@
+"""Videos of episodes, made in a process of their own so that training never waits for one.
+
+As a program:
+
+    python -m reward_synth.rollout.video <task folder> <rollout.npz> <episode> <out.mp4>
+
+The episode is a number or "typical", the one of median fitness. Drawing is done in
+software through EGL, or through OSMesa where EGL does not work; MUJOCO_GL overrides.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+
+from reward_synth.errors import RewardSynthError
+
+_NO_GL = 3  # exit status: no GL library draws on this machine
+_NO_GL_NOTICE = (
+    "no videos: neither EGL nor OSMesa works on this machine; install the system package libegl1 "
+    "(with libgl1-mesa-dri) or libosmesa6, then continue the run."
+)
+_LONGEST_S = 600.0  # for one video, of wall-clock time
+
+
+class VideoWorker:
+    """Makes videos in the background, one subprocess at a time, at low priority.
+
+    Nothing that goes wrong with a video stops a run: it becomes a notice, given
+    in the caller's thread at the next ``submit`` or ``wait``.
+
+    Args:
+      notice: hears of failures, one line each.
+      width, height: in pixels, even.
+      seconds: at the most.
+      fps: pictures a second, at the most about.
+    """
+
+    def __init__(
+        self,
+        notice: Callable[[str], None],
+        *,
+        width: int = 384,
+        height: int = 288,
+        seconds: float = 6.0,
+        fps: float = 30.0,
+    ) -> None:
+        self._notice = notice
+        self._options = [f"--width={width}", f"--height={height}"]
+        self._options += [f"--seconds={seconds}", f"--fps={fps}", "--nice=10"]
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="video")
+        self._waiting: list[Future[str]] = []
+        self._process: subprocess.Popen[str] | None = None
+        self._closed = False
+        self._no_gl = False
+
+    def __enter__(self) -> VideoWorker:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Wait for the videos asked for; after an exception, drop them."""
+        try:
+            if kind is None:
+                self.wait()
+        finally:
+            self._closed = True
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            if self._process is not None:
+                self._process.kill()
+            self._pool.shutdown()
+
+    def submit(self, task_folder: Path, rollout: Path, out: Path) -> None:
+        """Ask for the video of a rollout's typical episode and return at once."""
+        self._report([future for future in self._waiting if future.done()])
+        if not self._no_gl:
+            self._waiting.append(self._pool.submit(self._make, task_folder, rollout, out))
+
+    def wait(self) -> None:
+        """Wait until all videos asked for are made or have failed."""
+        self._report(list(self._waiting))
+
+    def _report(self, futures: list[Future[str]]) -> None:
+        for future in futures:
+            problem = future.result()
+            self._waiting.remove(future)
+            if problem:
+                self._notice(problem)
+
+    def _make(self, task_folder: Path, rollout: Path, out: Path) -> str:
+        """Make one video; returns what went wrong in one line, "" if nothing did."""
+        if self._no_gl or self._closed:
+            return ""
+        command = [sys.executable, "-m", __name__, str(task_folder), str(rollout), "typical"]
+        try:
+            # A session of its own: Ctrl-C reaches the run, which then ends the worker quietly.
+            self._process = subprocess.Popen(
+                [*command, str(out), *self._options],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
+            _, stderr = self._process.communicate(timeout=_LONGEST_S)
+        except subprocess.TimeoutExpired:
+            assert self._process is not None
+            self._process.kill()
+            self._process.communicate()
+            return f"no video {out}: it took more than {_LONGEST_S:.0f} s."
+        except OSError as error:
+            return f"no video {out}: {error}."
+        status = self._process.returncode
+        if status == 0 or self._closed:
+            return ""
+        if status == _NO_GL:
+            self._no_gl = True
+            return _NO_GL_NOTICE
+        last_line = (stderr.strip().splitlines() or [f"exit status {status}"])[-1]
+        return f"no video {out}: {last_line}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make one video; returns the exit status."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(prog=f"python -m {__spec__.name}", description=__doc__)
+    parser.add_argument("task_folder", type=Path)
+    parser.add_argument("rollout", type=Path)
+    parser.add_argument("episode", help='a number or "typical"')
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--width", type=int, default=384)
+    parser.add_argument("--height", type=int, default=288)
+    parser.add_argument("--seconds", type=float, default=6.0)
+    parser.add_argument("--fps", type=float, default=30.0)
+    parser.add_argument("--nice", type=int, default=0)
+    options = parser.parse_args(arguments)
+    os.nice(options.nice)
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")  # task.py imports JAX; leave the GPU to training
+    if sys.platform.startswith("linux") and not _open_gl(arguments):
+        print(_NO_GL_NOTICE, file=sys.stderr)
+        return _NO_GL
+    from reward_synth.rollout.episodes import Rollouts
+    from reward_synth.rollout.film import Film, write_mp4
+    from reward_synth.task import load_task
+
+    try:
+        task, episodes = load_task(options.task_folder), Rollouts.load(options.rollout)
+        film = Film.of(task, episodes, options.episode, options.seconds, options.fps)
+        write_mp4(film.pictures(options.width, options.height), film.fps, options.out)
+    except (RewardSynthError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _open_gl(arguments: Sequence[str]) -> bool:
+    """Choose the GL library, before MuJoCo is imported; False if none works.
+
+    PyOpenGL cannot change its mind within a process, so OSMesa is tried in a fresh one.
+    """
+    os.environ.setdefault("MUJOCO_GL", "egl")
+    try:
+        import mujoco  # fails itself if the library is missing altogether
+
+        mujoco.GLContext(64, 64).free()
+    except Exception:  # noqa: BLE001 (PyOpenGL raises whatever the library's absence leads to)
+        if os.environ["MUJOCO_GL"] != "egl":
+            return False
+        os.environ.pop("PYOPENGL_PLATFORM", None)
+        os.environ["MUJOCO_GL"] = "osmesa"
+        os.execv(sys.executable, [sys.executable, "-m", __spec__.name, *arguments])
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main())
