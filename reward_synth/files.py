@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+import numpy as np
 
 
 @contextmanager
@@ -35,3 +37,11 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file as UTF-8, in one piece or not at all."""
     with atomic_write(path) as file:
         file.write(text.encode("utf-8"))
+
+
+def save_arrays(
+    file: BinaryIO, arrays: Mapping[str, np.ndarray], *, compressed: bool = False
+) -> None:
+    """Write named arrays as an npz, which ``numpy.load`` reads."""
+    save: Callable[..., None] = np.savez_compressed if compressed else np.savez
+    save(file, **arrays)

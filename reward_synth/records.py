@@ -125,15 +125,14 @@ class Rejection:
 class TracedReward:
     """A reward program as a pure array program; safe to load where policies are trained.
 
-    ``exported`` holds the bytes of a ``jax.export`` function of float32 arrays
+    ``arrays`` is the array program (see ``reward.array_program``) of a function of float32 arrays
 
-        (state (b, S), action (b, A), next_state (b, S), weights (W,))
-            -> (reward (b,), terms (b, T))
+        (state (S,), action (A,), next_state (S,), weights (W,)) -> (reward (), terms (T,))
 
-    with ``b`` symbolic, S the task's ``state_size``, W and T the numbers of
-    weights and terms.
+    with S and A the task's ``state_size`` and ``action_size``, W and T the numbers
+    of weights and terms.
     """
 
     program: RewardProgram
     terms: tuple[str, ...]
-    exported: bytes
+    arrays: bytes

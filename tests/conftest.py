@@ -28,7 +28,10 @@ XML = """
   <option timestep="0.05"/>
   <worldbody>
     <light pos="0 0 3"/>
-    <body name="mass"><joint name="rail" type="slide" axis="1 0 0"/><geom size="0.1" mass="1"/></body>
+    <body name="mass">
+      <joint name="rail" type="slide" axis="1 0 0"/>
+      <geom size="0.1" mass="1"/>
+    </body>
   </worldbody>
   <actuator><motor name="push" joint="rail" ctrlrange="-2 2"/></actuator>
 </mujoco>

@@ -129,7 +129,7 @@ def _about_terms(evidence: Evidence) -> list[str]:
     fitness = _numbers([line["fitness"] for line in evidence.curve])
     both = np.isfinite(returns) & np.isfinite(fitness)
     if both.sum() >= 5 and np.ptp(returns[both]) > 0 and np.ptp(fitness[both]) > 0:
-        rank = stats.spearmanr(returns[both], fitness[both]).statistic
+        rank = _rank_correlation(returns[both], fitness[both])
         if rank < 0:
             found.append(
                 f"The return rose while the fitness fell (rank correlation {rank:.2f}): the policy "
@@ -184,7 +184,12 @@ def _correlation(values: np.ndarray, fitness: np.ndarray) -> str:
     both = np.isfinite(values) & np.isfinite(fitness)
     if both.sum() < 5 or np.ptp(values[both]) == 0 or np.ptp(fitness[both]) == 0:
         return "-"
-    return f"{stats.spearmanr(values[both], fitness[both]).statistic:+.2f}"
+    return f"{_rank_correlation(values[both], fitness[both]):+.2f}"
+
+
+def _rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
+    """Spearman's, which is Pearson's of the ranks."""
+    return float(np.corrcoef(stats.rankdata(one), stats.rankdata(other))[0, 1])
 
 
 def _numbers(values: Sequence[float | None]) -> np.ndarray:

@@ -57,9 +57,7 @@ class LanguageProposer:
             for b in broken
         ]
         # A second repair can meet the same program and reason; it must not get the same answer.
-        samples = [
-            (b.attempt * 100 + context.generation) * 1000 + b.index for b in broken
-        ]
+        samples = [(b.attempt * 100 + context.generation) * 1000 + b.index for b in broken]
         parents = () if context.parent is None else (context.parent.id,)
         return self._ask(chats, samples, "repair", [parents] * len(broken))
 

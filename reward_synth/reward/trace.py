@@ -1,7 +1,7 @@
 """From a reward program to a pure array program. Runs only in the sandboxed child.
 
 The program is executed here, with JAX tracers in place of numbers, and what it
-does to them is exported. Every complaint is in words that a language model can
+does to them is written down. Every complaint is in words that a language model can
 act on, because that is who reads it.
 """
 
@@ -15,9 +15,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import export
 
 from reward_synth.records import Rejection, RewardProgram, Stage, TaskDescription, TracedReward
+from reward_synth.reward.array_program import ArrayProgramError, encode
 from reward_synth.reward.facade import build_facade
 from reward_synth.state import State
 
@@ -37,7 +37,7 @@ class _RejectedError(Exception):
 
 
 def trace(program: RewardProgram, description: TaskDescription) -> TracedReward | Rejection:
-    """Execute a program on tracers, probe it, and export it.
+    """Execute a program on tracers, probe it, and write down what it does to arrays.
 
     The reward is what the program returns as such; its terms are recorded beside
     it and need not add up to it.
@@ -47,18 +47,16 @@ def trace(program: RewardProgram, description: TaskDescription) -> TracedReward 
         step = _load(program, description, terms)
         batched = jax.jit(jax.vmap(step, in_axes=(0, 0, 0, None)))
         _probe(batched, program, description, terms)
-        (batch,) = export.symbolic_shape("b")
-        shapes = [
-            jax.ShapeDtypeStruct(shape, jnp.float32)
-            for shape in (
-                (batch, description.state_size),
-                (batch, description.action_size),
-                (batch, description.state_size),
-                (len(program.weights),),
-            )
-        ]
-        exported = export.export(batched, platforms=("cpu", "cuda"))(*shapes)
-        return TracedReward(program, tuple(terms), bytes(exported.serialize()))
+        shapes = (
+            (description.state_size,),
+            (description.action_size,),
+            (description.state_size,),
+            (len(program.weights),),
+        )
+        arrays = encode(step, *(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes))
+        return TracedReward(program, tuple(terms), arrays)
+    except ArrayProgramError as error:
+        return Rejection(Stage.TRACE, str(error))
     except _RejectedError as error:
         return Rejection(Stage.TRACE, str(error))
     except Exception as error:  # noqa: BLE001 (whatever the program raises is its author's to mend)

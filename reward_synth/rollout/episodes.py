@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from reward_synth.files import atomic_write
+from reward_synth.files import atomic_write, save_arrays
 from reward_synth.sim.cpu import CpuBackend
 from reward_synth.task.task import Task
 from reward_synth.train.policy import Policy
@@ -72,7 +72,7 @@ class Rollouts:
         """Write a compressed npz, in one piece or not at all."""
         arrays = {name: getattr(self, name) for name in self.__slots__}
         with atomic_write(path) as file:
-            np.savez_compressed(file, **arrays)
+            save_arrays(file, arrays, compressed=True)
 
     @classmethod
     def load(cls, path: Path) -> Rollouts:
@@ -130,8 +130,10 @@ def evaluate(
     for k, reward in enumerate(rewards):
         mine = slice(k * episodes, (k + 1) * episodes)
         steps = len(action) * episodes
-        flat = [x[:, mine].reshape(steps, -1) for x in (state[:-1], action, state[1:])]
-        values, terms = reward.function(*flat, reward.weights)
+        before, applied, after = (
+            x[:, mine].reshape(steps, -1) for x in (state[:-1], action, state[1:])
+        )
+        values, terms = reward.function(before, applied, after, reward.weights)
         found.append(
             Rollouts(
                 length=length[mine],
@@ -139,7 +141,7 @@ def evaluate(
                 success=success[mine],
                 state=state[:, mine],
                 action=action[:, mine],
-                fitness=np.asarray(_fitness(task, *flat)).reshape(-1, episodes),
+                fitness=np.asarray(_fitness(task, before, applied, after)).reshape(-1, episodes),
                 reward=np.asarray(values).reshape(-1, episodes),
                 terms=np.asarray(terms).reshape(len(action), episodes, -1),
                 qpos=qpos[:, mine],

@@ -84,7 +84,7 @@ def _run(config: RunConfig, store: Store, listener: Listener) -> Comparison | No
     store.log("sitting", seconds=budget.seconds())
     with ExitStack() as stack:
         proposer = _proposer(config, os.environ, budget, store, listener)
-        sandbox = stack.enter_context(Sandbox.start(config.sandbox))
+        sandbox = stack.enter_context(Sandbox.start(strict=config.sandbox == "strict"))
         store.put("layers", [asdict(layer) for layer in sandbox.layers])
         listener.notice(sandbox.table())
         videos = stack.enter_context(_video_worker(config, listener))

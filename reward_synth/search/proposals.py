@@ -56,8 +56,8 @@ def propose_generation(
 def load_traced(candidate: Candidate, run_folder: Path) -> TracedReward:
     """Return a traced candidate's reward from its files."""
     assert candidate.program is not None
-    exported = (run_folder / candidate.folder / "reward.stablehlo").read_bytes()
-    return TracedReward(candidate.program, candidate.terms, exported)
+    arrays = (run_folder / candidate.folder / "reward.arrays.json").read_bytes()
+    return TracedReward(candidate.program, candidate.terms, arrays)
 
 
 def _take_in(
@@ -87,8 +87,8 @@ def _take_in(
     traced = sandbox.trace(program, context.description)
     if isinstance(traced, Rejection):
         return candidate.rejected(traced)
-    with atomic_write(folder / "reward.stablehlo") as file:
-        file.write(traced.exported)
+    with atomic_write(folder / "reward.arrays.json") as file:
+        file.write(traced.arrays)
     return replace(candidate, terms=traced.terms)
 
 

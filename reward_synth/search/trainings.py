@@ -184,10 +184,7 @@ class Trainer:
     def _load(self, candidate: Candidate) -> Reward | Rejection:
         if candidate.rejection is not None:
             return candidate.rejection
-        try:
-            return traced_reward(load_traced(candidate, self.folder), self.task)
-        except ValueError as error:
-            return Rejection(Stage.VERIFY, str(error))
+        return traced_reward(load_traced(candidate, self.folder), self.task)
 
     def _scored(self, candidate: Candidate, rollouts: Rollouts, folder: Path) -> Candidate:
         fitness = rollouts.episode_fitness

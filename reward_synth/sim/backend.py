@@ -12,6 +12,7 @@ class Backend(Protocol):
 
     Simulation i draws its initial states from its own random stream, so that
     what happens in it does not depend on its neighbours or on thread counts.
+    Arrays that are returned belong to the backend and change with its next call.
 
     Attributes:
       n: number of simulations.
@@ -28,6 +29,14 @@ class Backend(Protocol):
 
         Returns:
           States, (n, S), and whether each simulation diverged, (n,) bool. A
-          diverged simulation keeps its last finite state and must be reset.
+          diverged simulation keeps its last finite state until it is reset.
         """
+        ...
+
+    def checkpoint(self) -> dict[str, np.ndarray]:
+        """Return what a backend of the same task and keys needs to continue bit-identically."""
+        ...
+
+    def restore(self, saved: dict[str, np.ndarray]) -> np.ndarray:
+        """Continue from ``checkpoint``; return all states, (n, S)."""
         ...

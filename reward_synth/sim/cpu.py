@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
+import jax.numpy as jnp
 import mujoco
 import numpy as np
 from mujoco.batch import Batch, SimulationError
 
 from reward_synth.task.fields import Block
+from reward_synth.task.models import DIVERGENCE
 from reward_synth.task.task import Task
 
-# Initial states are drawn this many episodes ahead, so that a reset is usually a memory copy.
-_EPISODES_AHEAD = 8
+# Initial states are drawn this many episodes ahead, so that a reset is usually a memory copy,
+# and for this many simulations at once, so that it compiles once whatever their number.
+_EPISODES_AHEAD = 16
+_DRAWN_AT_ONCE = 32
 
 
 class CpuBackend:
     """n simulations on native threads; implements ``Backend``.
 
-    Bit-identical at any thread count, because simulations share nothing.
+    Bit-identical at any thread count, because simulations share nothing. Positions,
+    velocities and the sensors that follow from them are those of the state after the step;
+    sensors of forces and accelerations are those of its last physics step.
 
     Args:
       task: the task.
@@ -33,14 +41,16 @@ class CpuBackend:
         self._task = task
         model = task.model
         self._batch = Batch(model, self.n, threads)
+        self._last_action = np.zeros((self.n, model.nu))
         self._arrays: dict[Block, np.ndarray] = {
             "qpos": self._batch.bind("qpos"),
             "qvel": self._batch.bind("qvel"),
             "sensordata": self._batch.bind("sensordata"),
-            "last_action": np.zeros((self.n, model.nu)),
+            "last_action": self._last_action,
         }
         self._ctrl = self._batch.bind("ctrl")
         self._state = np.zeros((self.n, task.layout.size), dtype)
+        self._diverged = np.zeros(self.n, bool)
         self._episode = np.zeros(self.n, np.int64)
         self._bank = _ResetBank(task, keys)
 
@@ -49,59 +59,74 @@ class CpuBackend:
         """(n, nq) MuJoCo's positions, a live view."""
         return self._arrays["qpos"]
 
+    @property
+    def qvel(self) -> np.ndarray:
+        """(n, nv) MuJoCo's velocities, a live view."""
+        return self._arrays["qvel"]
+
     def reset(self, ids: np.ndarray | None = None) -> np.ndarray:
         """Start new episodes; see ``Backend.reset``."""
         chosen = np.arange(self.n) if ids is None else np.asarray(ids)
         qpos, qvel = self._bank.draw(chosen, self._episode[chosen])
         self._episode[chosen] += 1
         self._batch.reset(chosen, stage=mujoco.mjtStage.mjSTAGE_NONE)
-        self._arrays["qpos"][chosen] = qpos
-        self._arrays["qvel"][chosen] = qvel
-        self._arrays["last_action"][chosen] = 0.0
+        self.qpos[chosen] = qpos
+        self.qvel[chosen] = qvel
+        self._last_action[chosen] = 0.0
+        self._diverged[chosen] = False
         self._batch.forward(chosen)
         return self._read()
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Apply one action for ``frame_skip`` physics steps; see ``Backend.step``."""
+        """Apply one action for ``frame_skip`` physics steps; see ``Backend.step``.
+
+        An action that is not finite counts as divergence: MuJoCo would take zero in its place.
+        """
         task = self._task
-        self._arrays["last_action"][:] = action
-        self._ctrl[:] = task.action_offset + task.action_scale * action
-        failed = np.zeros(self.n, bool)
+        self._diverged |= ~np.isfinite(action).all(axis=1)
+        self._last_action[:] = action
+        self._last_action[self._diverged] = 0.0
+        np.multiply(self._last_action, task.action_scale, out=self._ctrl)
+        self._ctrl += task.action_offset
         try:
             # Sensors are made current at the new state: mj_step alone leaves them a substep behind.
             self._batch.step(nstep=task.frame_skip, stage=mujoco.mjtStage.mjSTAGE_VEL)
         except SimulationError as error:
-            failed[error.ids] = True
-        before = self._state.copy()
-        state = self._read()
-        diverged = failed | ~np.isfinite(state).all(axis=1)
-        if diverged.any():
-            state[diverged] = before[diverged]
-        return state, diverged
+            self._diverged[error.ids] = True
+        self._diverged |= self._batch.warning[:, DIVERGENCE, 1].any(axis=1)
+        self._diverged |= ~np.isfinite(self._batch.state).all(axis=1)
+        return self._read(), self._diverged.copy()
 
     def checkpoint(self) -> dict[str, np.ndarray]:
-        """Return what is needed to continue bit-identically with ``restore``."""
-        state = self._batch.bind("qpos").base
-        assert state is not None
+        """Return copies of all that changes; see ``Backend.checkpoint``."""
         return {
-            "rows": np.array(state),
-            "episode": self._episode.copy(),
-            "last_action": self._arrays["last_action"].copy(),
+            "simulation": self._batch.state.copy(),
+            "last_action": self._last_action.copy(),
             "state": self._state.copy(),
+            "diverged": self._diverged.copy(),
+            "episode": self._episode.copy(),
         }
 
     def restore(self, saved: dict[str, np.ndarray]) -> np.ndarray:
-        """Continue from ``checkpoint``; returns the states, (n, S)."""
-        state = self._batch.bind("qpos").base
-        assert state is not None
-        state[:] = saved["rows"]
-        self._episode[:] = saved["episode"]
-        self._arrays["last_action"][:] = saved["last_action"]
+        """Continue from ``checkpoint``; see ``Backend.restore``."""
+        self._batch.state[:] = saved["simulation"]
+        self._last_action[:] = saved["last_action"]
         self._state[:] = saved["state"]
+        self._diverged[:] = saved["diverged"]
+        self._episode[:] = saved["episode"]
+        # Sensors are not part of the checkpoint. Up to velocities their computation leaves
+        # the simulation's own state alone, solver warm start included.
+        self._batch.forward(stage=mujoco.mjtStage.mjSTAGE_VEL)
         return self._state
 
     def _read(self) -> np.ndarray:
-        return self._task.layout.read(self._arrays, self._state)
+        """Refresh the states, except where the simulation diverged."""
+        if not self._diverged.any():
+            return self._task.layout.read(self._arrays, self._state)
+        frozen = self._state[self._diverged].copy()
+        self._task.layout.read(self._arrays, self._state)
+        self._state[self._diverged] = frozen
+        return self._state
 
 
 class _ResetBank:
@@ -111,26 +136,34 @@ class _ResetBank:
     """
 
     def __init__(self, task: Task, keys: jax.Array) -> None:
-        data = mujoco.MjData(task.model)
-        home = np.array(data.qpos), np.array(data.qvel)
+        self._task = task
         self._keys = keys
         self._block = np.full(len(keys), -1)
-
-        def draw(key: jax.Array, block: jax.Array) -> tuple[jax.Array, jax.Array]:
-            episodes = block * _EPISODES_AHEAD + jax.numpy.arange(_EPISODES_AHEAD)
-            folded = jax.vmap(jax.random.fold_in, (None, 0))(key, episodes)
-            return jax.vmap(task.reset, (0, None, None))(folded, *home)
-
-        self._draw = jax.jit(jax.vmap(draw))
         self._qpos = np.zeros((len(keys), _EPISODES_AHEAD, task.model.nq))
         self._qvel = np.zeros((len(keys), _EPISODES_AHEAD, task.model.nv))
 
     def draw(self, ids: np.ndarray, episodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return positions, (len(ids), nq), and velocities, (len(ids), nv)."""
         block, slot = np.divmod(episodes, _EPISODES_AHEAD)
-        if (block != self._block[ids]).any():
-            self._block[ids] = block
-            # Always the full batch: one compiled shape, and a draw costs less than a dispatch.
-            qpos, qvel = self._draw(self._keys, np.maximum(self._block, 0))
-            self._qpos, self._qvel = np.asarray(qpos), np.asarray(qvel)
+        used_up = ids[block != self._block[ids]]
+        self._block[ids] = block
+        chunks = -(-len(used_up) // _DRAWN_AT_ONCE)
+        for chunk in np.resize(used_up, (chunks, _DRAWN_AT_ONCE)):  # repeats some to fill up
+            self._qpos[chunk], self._qvel[chunk] = _draw(
+                self._task, self._keys[chunk], jnp.asarray(self._block[chunk])
+            )
         return self._qpos[ids, slot], self._qvel[ids, slot]
+
+
+@partial(jax.jit, static_argnums=0)
+def _draw(task: Task, keys: jax.Array, blocks: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Draw the positions, (n, episodes, nq), and velocities, (n, episodes, nv), of n blocks."""
+    data = mujoco.MjData(task.model)
+    home = jnp.asarray(data.qpos), jnp.asarray(data.qvel)
+    reset = jax.vmap(task.reset, (0, None, None))
+
+    def episodes(key: jax.Array, block: jax.Array) -> tuple[jax.Array, jax.Array]:
+        numbers = block * _EPISODES_AHEAD + jnp.arange(_EPISODES_AHEAD)
+        return reset(jax.vmap(jax.random.fold_in, (None, 0))(key, numbers), *home)
+
+    return jax.vmap(episodes)(keys, blocks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import numpy as np
@@ -48,7 +49,6 @@ class VectorEnv:
         self._task = task
         self._backend = backend
         self._steps = np.zeros(backend.n, np.int64)
-        self._terminated = jax.jit(jax.vmap(lambda vector: task.terminated(task.view(vector))))
         self.state = backend.reset().copy()
 
     @property
@@ -61,13 +61,30 @@ class VectorEnv:
         state, diverged = self._backend.step(action)
         next_state = state.copy()
         self._steps += 1
-        terminated = np.asarray(self._terminated(next_state)).reshape(-1) & ~diverged
-        limit = self._steps >= self._task.description.episode_steps
-        truncated = (limit | diverged) & ~terminated
         length = self._steps.copy()
+        if self._task.description.terminates:
+            terminated = np.asarray(_terminated(self._task, next_state)) & ~diverged
+        else:
+            terminated = np.zeros(self.n, bool)
+        limit = length >= self._task.description.episode_steps
+        truncated = (limit | diverged) & ~terminated
+        self.state = next_state
         ended = np.flatnonzero(terminated | truncated)
         if len(ended):
-            state = self._backend.reset(ended)
+            self.state = self._backend.reset(ended).copy()
             self._steps[ended] = 0
-        self.state = state.copy()
         return Step(next_state, terminated, truncated, diverged, length)
+
+    def checkpoint(self) -> dict[str, np.ndarray]:
+        """Return what ``restore`` needs to continue bit-identically."""
+        return {"steps": self._steps.copy(), **self._backend.checkpoint()}
+
+    def restore(self, saved: dict[str, np.ndarray]) -> None:
+        """Continue from ``checkpoint``, in environments of the same task and keys."""
+        self._steps[:] = saved["steps"]
+        self.state = self._backend.restore(saved).copy()
+
+
+@partial(jax.jit, static_argnums=0)
+def _terminated(task: Task, states: np.ndarray) -> jax.Array:
+    return jax.vmap(lambda vector: task.terminated(task.view(vector)))(states)

@@ -5,14 +5,16 @@ This module is also what a task author imports; see envs/hopper/task.py.
 
 from reward_synth.task.fields import FieldSource, joint_positions, joint_velocities, sensors
 from reward_synth.task.load import bundled_tasks, find_task, load_task
-from reward_synth.task.models import add_sensor, gymnasium_model, scene
+from reward_synth.task.models import add_camera, add_sensor, dress, gymnasium_model, scene
 from reward_synth.task.task import Task
 
 __all__ = [
     "FieldSource",
     "Task",
+    "add_camera",
     "add_sensor",
     "bundled_tasks",
+    "dress",
     "find_task",
     "gymnasium_model",
     "joint_positions",

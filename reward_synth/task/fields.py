@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import keyword
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,7 +14,7 @@ from reward_synth.errors import TaskError, did_you_mean
 from reward_synth.records import Field
 
 Block = Literal["qpos", "qvel", "sensordata", "last_action"]
-BLOCKS: tuple[Block, ...] = ("qpos", "qvel", "sensordata", "last_action")
+LAST_ACTION = "last_action"
 
 _S = mujoco.mjtSensor
 # unit and default frame by sensor type; frame sensors with a reference body are "in" that body
@@ -62,17 +63,33 @@ class FieldSource:
 
 
 def joint_positions(
-    name: str, *joints: str, meaning: str, unit: str = "", frame: str = ""
+    name: str,
+    *joints: str,
+    meaning: str,
+    unit: str = "",
+    frame: str = "",
+    components: tuple[int, ...] = (),
 ) -> FieldSource:
-    """Declare a field read from the positions of named joints (a free joint gives 7 numbers)."""
-    return FieldSource(name, "qpos", joints, meaning, unit, frame)
+    """Declare a field read from the positions of named joints, concatenated.
+
+    A free joint gives 7 numbers: x, y, z and a unit quaternion w, x, y, z.
+    """
+    return FieldSource(name, "qpos", joints, meaning, unit, frame, components)
 
 
 def joint_velocities(
-    name: str, *joints: str, meaning: str, unit: str = "", frame: str = ""
+    name: str,
+    *joints: str,
+    meaning: str,
+    unit: str = "",
+    frame: str = "",
+    components: tuple[int, ...] = (),
 ) -> FieldSource:
-    """Declare a field read from the velocities of named joints (a free joint gives 6 numbers)."""
-    return FieldSource(name, "qvel", joints, meaning, unit, frame)
+    """Declare a field read from the velocities of named joints, concatenated.
+
+    A free joint gives 6 numbers: linear in the world frame, angular in the body's.
+    """
+    return FieldSource(name, "qvel", joints, meaning, unit, frame, components)
 
 
 def sensors(
@@ -93,18 +110,19 @@ class FieldLayout:
 
     Attributes:
       fields: the fields in order; their sizes add up to S.
-      columns: for each block, (columns of the state vector, indices into the MuJoCo array).
+      pieces: (block, columns of the state vector, entries of the MuJoCo array), the longest
+        runs that can be copied as slices; this is several times faster than fancy indexing.
     """
 
     fields: tuple[Field, ...]
-    columns: tuple[tuple[Block, np.ndarray, np.ndarray], ...]
+    pieces: tuple[tuple[Block, slice, slice], ...]
 
     @property
     def size(self) -> int:
         """S, the length of the state vector."""
         return sum(field.size for field in self.fields)
 
-    def read(self, arrays: dict[Block, np.ndarray], out: np.ndarray) -> np.ndarray:
+    def read(self, arrays: Mapping[Block, np.ndarray], out: np.ndarray) -> np.ndarray:
         """Gather the state vectors of a batch.
 
         Args:
@@ -114,12 +132,9 @@ class FieldLayout:
         Returns:
           ``out``.
         """
-        for block, columns, indices in self.columns:
-            out[:, columns] = arrays[block][:, indices]
+        for block, columns, entries in self.pieces:
+            out[:, columns] = arrays[block][:, entries]
         return out
-
-
-LAST_ACTION = "last_action"
 
 
 def resolve(model: mujoco.MjModel, sources: Sequence[FieldSource] | None) -> FieldLayout:
@@ -140,41 +155,45 @@ def resolve(model: mujoco.MjModel, sources: Sequence[FieldSource] | None) -> Fie
         raise TaskError("the task has no fields: name the joints or sensors a reward may read.")
     home = _home_arrays(model)
     fields: list[Field] = []
-    taken: dict[Block, tuple[list[int], list[int]]] = {block: ([], []) for block in BLOCKS}
-    column = 0
+    entries: list[tuple[Block, int]] = []
     for source in declared:
-        if not source.name.isidentifier() or source.name.startswith("_"):
-            raise TaskError(f"field {source.name!r} is not a usable name: use letters, digits, _.")
-        if source.name == LAST_ACTION or any(field.name == source.name for field in fields):
-            raise TaskError(f"field {source.name!r} is declared twice (last_action is built in).")
+        _check_name(source.name, fields)
         indices, unit, frame = _locate(model, source)
-        values = home[source.block][indices]
+        values = tuple(home[source.block][indices].tolist())
         shape = () if len(indices) == 1 else (len(indices),)
-        fields.append(
-            Field(source.name, shape, unit, frame, source.meaning, tuple(map(float, values)))
-        )
-        taken[source.block][0].extend(range(column, column + len(indices)))
-        taken[source.block][1].extend(indices)
-        column += len(indices)
-    actions = list(range(model.nu))
+        fields.append(Field(source.name, shape, unit, frame, source.meaning, values))
+        entries.extend((source.block, index) for index in indices)
     fields.append(
         Field(
-            LAST_ACTION,
-            (model.nu,),
-            "1",
-            "actuator",
-            "action applied in the step before, in [-1, 1]; zero after a reset",
-            (0.0,) * model.nu,
+            name=LAST_ACTION,
+            shape=(model.nu,),
+            unit="1",
+            frame="actuator",
+            meaning="action applied in the step before, in [-1, 1]; zero after a reset",
+            home=(0.0,) * model.nu,
         )
     )
-    taken["last_action"][0].extend(range(column, column + model.nu))
-    taken["last_action"][1].extend(actions)
-    columns = tuple(
-        (block, np.asarray(cols, dtype=np.intp), np.asarray(idx, dtype=np.intp))
-        for block, (cols, idx) in taken.items()
-        if cols
-    )
-    return FieldLayout(tuple(fields), columns)
+    entries.extend(("last_action", index) for index in range(model.nu))
+    return FieldLayout(tuple(fields), _pieces(entries))
+
+
+def _check_name(name: str, fields: Sequence[Field]) -> None:
+    if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
+        raise TaskError(f"field {name!r} is not a usable name: use letters, digits, _.")
+    if name == LAST_ACTION or any(field.name == name for field in fields):
+        raise TaskError(f"field {name!r} is declared twice (last_action is built in).")
+
+
+def _pieces(entries: Sequence[tuple[Block, int]]) -> tuple[tuple[Block, slice, slice], ...]:
+    """Merge the entries of the state vector, in order, into runs of adjacent ones."""
+    pieces: list[tuple[Block, slice, slice]] = []
+    for column, (block, index) in enumerate(entries):
+        if pieces and pieces[-1][0] == block and pieces[-1][2].stop == index:
+            _, columns, run = pieces.pop()
+            pieces.append((block, slice(columns.start, column + 1), slice(run.start, index + 1)))
+        else:
+            pieces.append((block, slice(column, column + 1), slice(index, index + 1)))
+    return tuple(pieces)
 
 
 def _everything(model: mujoco.MjModel) -> tuple[FieldSource, ...]:
@@ -224,8 +243,10 @@ def _locate(model: mujoco.MjModel, source: FieldSource) -> tuple[list[int], str,
                 f"but its sensors give only {len(indices)} numbers."
             )
         indices = [indices[c] for c in source.components]
-    return indices, source.unit or " and ".join(sorted(units)), source.frame or "/".join(
-        sorted(frames)
+    return (
+        indices,
+        source.unit or " and ".join(sorted(units)),
+        source.frame or "/".join(sorted(frames)),
     )
 
 
@@ -254,9 +275,7 @@ def _locate_joint(
     return list(range(start, start + count)), unit, frame
 
 
-def _locate_sensor(
-    model: mujoco.MjModel, name: str, field: str
-) -> tuple[list[int], str, str]:
+def _locate_sensor(model: mujoco.MjModel, name: str, field: str) -> tuple[list[int], str, str]:
     known = [model.sensor(i).name for i in range(model.nsensor)]
     if name not in known:
         raise TaskError(

@@ -17,6 +17,7 @@ from reward_synth.content import content_folder
 from reward_synth.errors import TaskError, did_you_mean
 from reward_synth.records import TaskDescription
 from reward_synth.task.fields import resolve
+from reward_synth.task.models import tolerate_old_models
 from reward_synth.task.task import Task
 
 _REQUIRED = ("model", "reset", "observe", "success", "fitness")
@@ -127,12 +128,12 @@ def _import(folder: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise TaskError(f"{folder / 'task.py'} {_where(error, folder)}: {error!r}") from error
+        raise TaskError(f"{folder / 'task.py'} {where(error, folder)}: {error!r}") from error
     return module
 
 
-def _where(error: BaseException, folder: Path) -> str:
-    """Say on which line of the task's own code an error arose."""
+def where(error: BaseException, folder: Path) -> str:
+    """Return ``"line N"`` of the task's own code in which an error arose, or ``"failed"``."""
     if isinstance(error, SyntaxError):
         return f"line {error.lineno}"
     lines = [
@@ -145,14 +146,15 @@ def _where(error: BaseException, folder: Path) -> str:
 
 def _compile(module: ModuleType, folder: Path) -> mujoco.MjModel:
     try:
-        spec = module.model()
-        model = spec.compile() if isinstance(spec, mujoco.MjSpec) else spec
+        with tolerate_old_models():
+            spec = module.model()
+            model = spec.compile() if isinstance(spec, mujoco.MjSpec) else spec
     except TaskError:
         raise
     except Exception as error:
         first_line = " ".join(str(error).split())
         raise TaskError(
-            f"the model of {folder.name} does not compile ({_where(error, folder)}): {first_line}"
+            f"the model of {folder.name} does not compile ({where(error, folder)}): {first_line}"
         ) from error
     if not isinstance(model, mujoco.MjModel):
         raise TaskError(f"model() of {folder.name} must return a mujoco.MjSpec or MjModel.")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from reward_synth.files import atomic_write, write_text
+from reward_synth.files import atomic_write, save_arrays, write_text
 from reward_synth.records import Rejection
 from reward_synth.task.task import Task
 from reward_synth.train.config import PPOConfig
@@ -83,7 +83,7 @@ def train(
 
 def _save(population: Population, history: History, path: Path) -> None:
     with atomic_write(path) as file:
-        np.savez(file, history=np.array(json.dumps(history)), **population.checkpoint())
+        save_arrays(file, {"history": np.array(json.dumps(history)), **population.checkpoint()})
 
 
 def _restore(population: Population, path: Path) -> History:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from reward_synth.files import atomic_write
+from reward_synth.files import atomic_write, save_arrays
 from reward_synth.train import networks
 from reward_synth.train.networks import Layer, Network
 from reward_synth.train.normalize import RunningStatistics
@@ -45,7 +45,7 @@ class Policy(NamedTuple):
                 arrays[f"{part}_{i}_weight"] = layer.weight
                 arrays[f"{part}_{i}_bias"] = layer.bias
         with atomic_write(path) as file:
-            np.savez(file, **{name: np.asarray(value) for name, value in arrays.items()})
+            save_arrays(file, {name: np.asarray(value) for name, value in arrays.items()})
 
     @classmethod
     def load(cls, path: Path) -> Policy:

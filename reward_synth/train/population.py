@@ -214,7 +214,6 @@ class Population:
         done = rollout.terminated[k] | rollout.truncated[k]
         fitness_sums = _episode_sums(np.asarray(fitness).reshape(shape), done, running.fitness)
         return_sums = _episode_sums(reward, done, running.reward)
-        health = Health(*map(float, health))
         return Progress(
             steps=self.iteration * self.config.batch,
             fitness=_mean(fitness_sums),
@@ -228,11 +227,11 @@ class Population:
             },
             terms=dict(zip(names, np.asarray(terms).mean(0).tolist(), strict=True)),
             reward_std=float(reward.std()),
-            kl=health.kl,
-            clipped=health.clipped,
-            entropy=health.entropy,
-            explained_variance=health.explained_variance,
-            value_loss=health.value_loss,
+            kl=float(health.kl),
+            clipped=float(health.clipped),
+            entropy=float(health.entropy),
+            explained_variance=float(health.explained_variance),
+            value_loss=float(health.value_loss),
         )
 
     def checkpoint(self) -> dict[str, np.ndarray]:
@@ -252,7 +251,9 @@ class Population:
         self.learners = jax.tree.unflatten(
             tree,
             [
-                jax.random.wrap_key_data(saved) if _is_key(leaf) else jnp.asarray(saved)
+                jax.random.wrap_key_data(jnp.asarray(saved))
+                if _is_key(leaf)
+                else jnp.asarray(saved)
                 for leaf, saved in zip(leaves, restored, strict=True)
             ],
         )
@@ -315,7 +316,7 @@ def _problem(
     reward: np.ndarray, terms: np.ndarray, names: Sequence[str], health: Health
 ) -> Rejection | None:
     """Say why a member cannot go on, or None if it can."""
-    bad_terms = [name for name, ok in zip(names, np.isfinite(terms).all(0), strict=True) if not ok]
+    bad_terms = [name for i, name in enumerate(names) if not np.isfinite(terms[:, i]).all()]
     if bad_terms:
         return Rejection(
             Stage.TRAIN,

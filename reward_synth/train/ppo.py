@@ -8,7 +8,7 @@ Optimization", cited below as [37, number].
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -130,7 +130,8 @@ def learn(
         minibatch = jax.tree.map(lambda x: x[indices], samples)
         gradient, info = jax.grad(_loss, has_aux=True)(network, minibatch, config)
         updates, state = optimizer.update(gradient, state, network)
-        return (optax.apply_updates(network, updates), state), info
+        updated = cast("Network", optax.apply_updates(network, updates))
+        return (updated, state), info
 
     key, shuffle_key = jax.random.split(learner.key)
     orders = jax.vmap(lambda k: jax.random.permutation(k, config.batch))(

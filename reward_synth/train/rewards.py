@@ -10,13 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from reward_synth.errors import TaskError
-from reward_synth.records import TracedReward
-from reward_synth.reward.verify import load
+from reward_synth.records import Rejection, TracedReward
+from reward_synth.reward.verify import BatchedReward, load
 from reward_synth.state import State
 from reward_synth.task.task import Task
-
-# (state (b, S), action (b, A), next_state (b, S), weights (W,)) -> (reward (b,), terms (b, T))
-BatchedReward = Callable[[jax.Array, jax.Array, jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,14 +31,16 @@ class Reward:
     function: BatchedReward
 
 
-def traced_reward(traced: TracedReward, task: Task) -> Reward:
-    """Load a generated reward from its exported bytes; no generated Python runs.
+def traced_reward(traced: TracedReward, task: Task) -> Reward | Rejection:
+    """Load a generated reward from its array program, or say why it is none.
 
-    Raises:
-      ValueError: the bytes are not a pure array program of the right signature.
+    No generated Python runs.
     """
+    function = load(traced, task.description)
+    if isinstance(function, Rejection):
+        return function
     weights = np.array([value for _, value in traced.program.weights], np.float32)
-    return Reward(traced.terms, weights, jax.jit(load(traced, task.description)))
+    return Reward(traced.terms, weights, jax.jit(function))
 
 
 def expert_reward(task: Task) -> Reward:

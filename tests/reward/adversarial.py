@@ -19,7 +19,9 @@ def program(body: str, *, top: str = "", result: str = "x, {'x': x}") -> str:
 
 _SUBCLASSES = "().__class__.__base__.__subclasses__()"
 _OS = f"[c for c in {_SUBCLASSES} if c.__name__ == '_wrap_close'][0].__init__.__globals__"
-_BUILTINS = f"[c for c in {_SUBCLASSES} if c.__name__ == 'catch_warnings'][0]()._module.__builtins__"
+_BUILTINS = (
+    f"[c for c in {_SUBCLASSES} if c.__name__ == 'catch_warnings'][0]()._module.__builtins__"
+)
 
 PROGRAMS = {
     # imports
@@ -37,7 +39,9 @@ PROGRAMS = {
     # walks to real Python
     "subclasses walk": program(f"{_OS}['system']('touch MARK')"),
     "subclasses open": program(f"{_BUILTINS}['open']('MARK', 'w')"),
-    "globals of a helper": program("f.__globals__['__builtins__']", top="def f(a):\n    return a\n"),
+    "globals of a helper": program(
+        "f.__globals__['__builtins__']", top="def f(a):\n    return a\n"
+    ),
     "globals of the facade": program("jnp.sum.__globals__['os'].system('touch MARK')"),
     "module of the facade": program("jnp.sum.__wrapped__.__globals__"),
     "class of the facade": program("type(jnp).__getattribute__(jnp, '_names')"),
@@ -47,7 +51,8 @@ PROGRAMS = {
     "frame of a generator": program("g = (i for i in [1])\ng.gi_frame.f_back.f_globals"),
     "code object": program("reward.__code__.replace(co_consts=())"),
     "traceback frames": program(
-        "try:\n    1 / 0\nexcept ZeroDivisionError as e:\n    e.__traceback__.tb_frame.f_back.f_globals"
+        "try:\n    1 / 0\nexcept ZeroDivisionError as e:\n"
+        "    e.__traceback__.tb_frame.f_back.f_globals"
     ),
     "tracer internals": program("x._trace.parent_trace"),
     "tracer to the trace's module": program("x.aval.__class__.__init__.__globals__['sys'].exit()"),
@@ -72,7 +77,8 @@ PROGRAMS = {
     # size and time
     "huge range": program("for i in range(10**9):\n    x = x + i"),
     "nested ranges": program(
-        "for i in range(60):\n    for j in range(60):\n        for k in range(60):\n            x = x + i"
+        "for i in range(60):\n    for j in range(60):\n"
+        "        for k in range(60):\n            x = x + i"
     ),
     "while true": program("while True:\n    x = x"),
     "endless generator": program("sum(1 for _ in iter(int, 1))"),
@@ -88,7 +94,8 @@ PROGRAMS = {
     "huge zeros": program("x = x + jnp.sum(jnp.zeros((100000, 100000)))"),
     "huge arange": program("x = x + jnp.sum(jnp.arange(1e12))"),
     "outer blow-up": program(
-        "y = jnp.ones(5000)\nx = x + jnp.sum(y[:, None, None] * y[None, :, None] * y[None, None, :])"
+        "y = jnp.ones(5000)\n"
+        "x = x + jnp.sum(y[:, None, None] * y[None, :, None] * y[None, None, :])"
     ),
     "exponential expression": program("\n".join(["y = x"] + ["y = y + y * y"] * 300)),
     "list that grows": program("y = [0]\nfor i in range(60):\n    y = y + y"),
@@ -216,9 +223,7 @@ ATTACKS = {
         "import os\nfor _ in range(1000): os.write(1, b'x' * 65536); os.write(2, b'x' * 65536)\n"
         "outcome = 'into nowhere'"
     ),
-    "open many files": (
-        "f = [open('/dev/null') for _ in range(1000)]; outcome = 'BREACH'"
-    ),
+    "open many files": ("f = [open('/dev/null') for _ in range(1000)]; outcome = 'BREACH'"),
 }
 
 # These end the child; what is tested is that they end nothing else.

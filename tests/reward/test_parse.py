@@ -126,7 +126,7 @@ def test_an_answer_without_a_program(answer, words):
         ("terms = {", "terms = = {", "line 9 (`terms = = {"),
         ("Being", "\ud800", "not text"),
         ("Being", "\0", "not valid Python"),
-        ("    terms = {", "\tif x:\n    terms = {", "line 9"),
+        ("    terms = {", "\tif x:\n    terms = {", "line 10"),
     ],
 )
 def test_a_source_that_is_no_program(old, new, words):
@@ -209,9 +209,11 @@ def test_long_answers_are_read_in_no_time():
 
 
 PIECES = st.sampled_from(
-    ["```", "```python\n", "~~~", "\n", "def reward", "(state, action, next_state, w):", "WEIGHTS"]
-    + [" = {", '"a": 1', "}", "<think>", "</think>", "\r", "\0", "\ud800", '"""', "import jax\n"]
-    + [PROGRAM, "    ", "\\", "\x0c", "\ufeff", "#"]
+    [
+        *("```", "```python\n", "~~~", "\n", "def reward", "(state, action, next_state, w):"),
+        *("WEIGHTS", " = {", '"a": 1', "}", "<think>", "</think>", "\r", "\0", "\ud800", '"""'),
+        *("import jax\n", PROGRAM, "    ", "\\", "\x0c", "\ufeff", "#"),
+    ]
 )
 
 
@@ -227,7 +229,7 @@ def test_nothing_raises_and_what_is_read_stays_as_it_is(text):
 
 
 PROSE = st.text(st.characters(exclude_categories=["Cs"])).filter(
-    lambda text: "```" not in text and "~~~" not in text and "<think" not in text
+    lambda text: "```" not in text and "~~~" not in text and "think>" not in text
 )
 
 

@@ -14,7 +14,7 @@ from reward_synth.records import Field, Rejection, RewardProgram, TaskDescriptio
 from reward_synth.reward.lint import lint
 from reward_synth.reward.parse import parse_source
 from reward_synth.reward.sandbox import Layer, Sandbox
-from reward_synth.reward.verify import verify
+from reward_synth.reward.verify import load
 from tests.reward.adversarial import ATTACKS, HEAD, LAST_WORDS, PROGRAMS, program
 
 TASK = TaskDescription(
@@ -70,7 +70,7 @@ def assert_still_works(sandbox):
     traced = sandbox.trace(GOOD, TASK)
     assert isinstance(traced, TracedReward), traced
     assert traced.terms == ("x", "y")
-    assert verify(traced.exported, TASK, 1, 2) is None
+    assert callable(load(traced, TASK))
 
 
 def test_there_are_enough_of_them():
@@ -93,8 +93,8 @@ def test_adversarial_programs_without_lint(sandbox, name, tmp_path):
     result = sandbox.trace_unchecked(unparsed(source), TASK, timeout_s=1.5)
     assert not (tmp_path / "mark").exists()
     if isinstance(result, TracedReward):  # it may be harmless, or harm only its own process
-        refused = verify(result.exported, TASK, 1, len(result.terms))
-        assert refused is None or isinstance(refused, Rejection)
+        loaded = load(result, TASK)
+        assert callable(loaded) or isinstance(loaded, Rejection)
     else:
         assert result.reason
 
@@ -112,7 +112,8 @@ def test_adversarial_programs_are_turned_down_in_words(sandbox, name):
         assert isinstance(parsed, RewardProgram)
         result = sandbox.trace(parsed, TASK, timeout_s=1.5)
         if isinstance(result, TracedReward):
-            rejection = verify(result.exported, TASK, 1, len(result.terms))
+            loaded = load(result, TASK)
+            rejection = loaded if isinstance(loaded, Rejection) else None
         else:
             rejection = result
     harmless = {
@@ -166,10 +167,10 @@ def test_a_dead_parent_is_replaced(taken):
 def test_strict_fails_closed(monkeypatch):
     lacking = (Layer("Landlock", False, "the kernel has no Landlock"),)
     monkeypatch.setattr(Sandbox, "_probe", lambda self: lacking)
-    with pytest.raises(SandboxError, match=r"lacks Landlock \(the kernel has no Landlock\)"):
-        with Sandbox.start("strict"):
-            pass
-    with Sandbox.start("auto") as sandbox:
+    refused = pytest.raises(SandboxError, match=r"lacks Landlock \(the kernel has no Landlock\)")
+    with refused, Sandbox.start(strict=True):
+        pass
+    with Sandbox.start() as sandbox:
         assert "OFF" in sandbox.table()
 
 
@@ -179,7 +180,7 @@ def test_a_strict_child_refuses_without_its_layers():
         "import os, sys\n"
         "from reward_synth.reward.sandbox import client\n"
         "client.ENVIRONMENT['EXTRA'] = 'x'\n"
-        "with client.Sandbox.start('strict') as s: pass\n"
+        "with client.Sandbox.start(strict=True) as s: pass\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode != 0

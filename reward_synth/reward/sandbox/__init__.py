@@ -3,7 +3,7 @@
 A warm parent (``server``) forks a child for each program. Before the child looks
 at the program it gives up new privileges, the root user, all of the environment
 but a few harmless variables, memory and processor time beyond a limit, every
-file but Python's own libraries (Landlock), and every system call but some eighty
+file but Python's own libraries (Landlock), and every system call but some seventy
 (seccomp). It answers over a pipe, and is killed after a wall-clock limit.
 
 Not protected from:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 from reward_synth.records import Rejection, RewardProgram, TaskDescription
@@ -19,7 +18,4 @@ def trace_request(request: dict[str, Any]) -> dict[str, Any]:
     result = trace(program, TaskDescription.from_json(request["description"]))
     if isinstance(result, Rejection):
         return {"reason": result.reason}
-    return {
-        "terms": list(result.terms),
-        "exported": base64.b64encode(result.exported).decode(),
-    }
+    return {"terms": list(result.terms), "arrays": result.arrays.decode()}

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any
 
 from reward_synth.errors import SandboxError
 from reward_synth.records import Rejection, RewardProgram, Stage, TaskDescription, TracedReward
@@ -35,32 +33,29 @@ class Sandbox:
       layers: what protects on this machine, as a child found it.
     """
 
-    def __init__(self, mode: Literal["auto", "strict"], handler: str) -> None:
-        self._strict = mode == "strict"
+    def __init__(self, strict: bool, handler: str) -> None:
+        self._strict = strict
         self._handler = handler
         self._server: subprocess.Popen[bytes] | None = None
         self.layers: tuple[Layer, ...] = ()
 
     @classmethod
     @contextmanager
-    def start(
-        cls, mode: Literal["auto", "strict"] = "auto", *, handler: str = _HANDLER
-    ) -> Iterator[Sandbox]:
+    def start(cls, *, strict: bool = False, handler: str = _HANDLER) -> Iterator[Sandbox]:
         """Start the warm parent and find out which layers this machine offers.
 
         Args:
-          mode: "auto" goes on without a layer that is missing, and ``table`` says so;
-            "strict" does not.
+          strict: fail if a layer is missing, rather than go on and say so in ``table``.
           handler: what a child runs on a request; another one only in tests.
 
         Raises:
-          SandboxError: a layer is missing in mode "strict", or nothing could be started.
+          SandboxError: a layer is missing and ``strict`` is set, or nothing could be started.
         """
-        sandbox = cls(mode, handler)
+        sandbox = cls(strict, handler)
         try:
             sandbox.layers = sandbox._probe()
             missing = [layer for layer in sandbox.layers if not layer.active]
-            if missing and mode == "strict":
+            if missing and strict:
                 raise SandboxError(
                     f"sandbox=strict, but this machine lacks {_listed(missing)}. Use a kernel that "
                     "has them, or sandbox=auto to go on with the others."
@@ -164,17 +159,13 @@ def _parse(answer: dict[str, Any], program: RewardProgram) -> TracedReward | Rej
         )
     if isinstance(reason, str):
         return Rejection(Stage.TRACE, reason[:2000])
-    terms, exported = answer.get("terms"), answer.get("exported")
+    terms, arrays = answer.get("terms"), answer.get("arrays")
     unusable = Rejection(Stage.TRACE, "tracing the program gave no usable answer.")
-    if not (isinstance(terms, list) and terms and isinstance(exported, str)):
+    if not (isinstance(terms, list) and terms and isinstance(arrays, str)):
         return unusable
     if not all(isinstance(t, str) and 0 < len(t) <= _MOST_TERM_CHARACTERS for t in terms):
         return unusable
-    try:
-        data = base64.b64decode(exported, validate=True)
-    except (binascii.Error, ValueError):
-        return unusable
-    return TracedReward(program, tuple(terms), data)
+    return TracedReward(program, tuple(terms), arrays.encode("utf-8", "replace"))
 
 
 def _listed(layers: list[Layer]) -> str:

@@ -1,0 +1,99 @@
+"""The text of ``--help``. Defaults are read from the settings, presets from conf/."""
+
+from __future__ import annotations
+
+from reward_synth.cli.presets import presets
+from reward_synth.search.config import RunConfig
+
+MAIN_HELP = """\
+reward-synth: language models write reward functions for robots, and training decides
+which are good.
+
+  reward-synth run task=hopper        write, train, compare and improve rewards for a task
+  reward-synth run resume=<folder>    continue a run that was stopped
+  reward-synth tasks                  list the tasks that come along
+  reward-synth check <folder>         check a task of your own
+
+  reward-synth run --help             settings, presets and examples
+  reward-synth --version
+
+Without a language model it proposes offline, so the first line works as it is."""
+
+TASKS_HELP = """\
+reward-synth tasks: list the tasks that come along, with what a reward may read in each."""
+
+CHECK_HELP = """\
+reward-synth check <folder>: check a task of your own.
+
+Loads the folder, runs short episodes of random actions, and says what is wrong in words.
+Exits with 0 if nothing is. A bundled task's name does as well as a folder."""
+
+_SETTINGS = (
+    ("task", "a bundled task, or the path of a folder with task.py and task.md"),
+    ("seed", "of everything random"),
+    ("threads", "physics threads, 0 for all cores; results do not depend on it"),
+    ("sandbox", "auto uses the layers this machine has, strict demands all"),
+    ("llm.model", "the model's name; null for the preset's"),
+    ("llm.base_url", "the server; null for the preset's"),
+    ("search.generations", "rounds of writing, training and learning from it"),
+    ("search.candidates", "reward programs in each round"),
+    ("search.steps", "environment steps each trains for; null for the task's number"),
+    ("final.trainings", "from scratch for the comparison at the end, 0 for none"),
+    ("budget.dollars", "limit for language models"),
+    ("budget.seconds", "limit of wall-clock time"),
+    ("budget.env_steps", "limit of environment steps"),
+    ("video.enabled", "whether rollouts are filmed"),
+)
+
+_RUN = """\
+reward-synth run: write, train, compare and improve reward functions for one task.
+
+Usage: reward-synth run [name=value ...] [options]
+       reward-synth run resume=<folder>
+
+Settings most used, with their defaults:
+{settings}
+
+Presets, written <group>=<name>; the first listed is the default:
+{presets}
+
+Options:
+  -m, --multirun       run every combination of settings that name several values
+  --cfg job            print all settings as they would be used, and stop
+  --config-dir <dir>   find presets of your own in <dir>/<group>/<name>.yaml
+  --hydra-help         hydra's own options
+
+Examples:
+  reward-synth run                                     hopper, offline or with OpenAI
+  reward-synth run task=ant llm=ollama llm.model=qwen3-coder
+  reward-synth run search=smoke video.enabled=false    does everything work?
+  reward-synth run task=path/to/my_robot llm=openai budget.dollars=2
+  reward-synth run --multirun task=hopper,ant seed=0,1,2
+
+Everything is written to outputs/<task>/<time>-<id>/, whose path is the last line printed."""
+
+
+_DEFAULT_PRESETS = ("auto", "default", "none")
+
+
+def run_help() -> str:
+    """Return the help of ``reward-synth run``."""
+    config = RunConfig()
+    width = max(len(name) + len(_default(config, name)) for name, _ in _SETTINGS) + 1
+    settings = [
+        f"  {f'{name}={_default(config, name)}':<{width}}  {meaning}" for name, meaning in _SETTINGS
+    ]
+    groups = []
+    for group, choices in presets().items():
+        ordered = sorted(choices, key=lambda name: name not in _DEFAULT_PRESETS)
+        groups += [f"  {f'{group}={name}':<{width}}  {choices[name]}" for name in ordered]
+    return _RUN.format(settings="\n".join(settings), presets="\n".join(groups))
+
+
+def _default(config: RunConfig, name: str) -> str:
+    value: object = config
+    for part in name.split("."):
+        value = getattr(value, part)
+    return (
+        str(value).lower() if isinstance(value, bool) else str("null" if value is None else value)
+    )

@@ -1,0 +1,146 @@
+"""Tables for the terminal: tasks, a generation's candidates, the final comparison."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from reward_synth.feedback.scores import Score
+    from reward_synth.search.candidate import Candidate
+    from reward_synth.search.listener import Comparison
+    from reward_synth.task.task import Task
+
+_LOG_WIDTH = 110
+
+_REWARDS = {"found": "found by this run", "expert": "human expert's", "sparse": "sparse success"}
+
+
+def open_console() -> Console:
+    """Return a console on stdout; in a file or a pipe, as wide as our tables want."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_LOG_WIDTH)
+
+
+def tasks_table(tasks: Sequence[Task]) -> RenderableType:
+    """One row for each task."""
+    table = _table()
+    table.add_column("task", style="bold", no_wrap=True)
+    table.add_column("what the robot should do", ratio=1)
+    _add_numbers(table, "fields", "actions", "episode", "training", "expert")
+    for task in tasks:
+        description = task.description
+        table.add_row(
+            task.name,
+            escape(description.sentence),
+            f"{len(description.fields)} ({description.state_size})",
+            f"{description.action_size}",
+            f"{description.episode_steps:,}",
+            f"{task.train_steps:,}",
+            "no" if task.expert_reward is None else "yes",
+        )
+    legend = (
+        "fields: that a reward may read (numbers in all); episode, training: environment steps;\n"
+        "expert: whether there is a published reward to compare with"
+    )
+    return Group(table, Text(legend, style="dim"))
+
+
+def generation_table(number: int, total: int, candidates: Sequence[Candidate]) -> RenderableType:
+    """One row for each trained candidate, the best marked; a line for each that was turned down.
+
+    Args:
+      number: the generation, counted from 0.
+      total: how many there are to be.
+      candidates: of this generation, in order of place.
+    """
+    best = best_of(candidates)
+    table = _table()
+    table.add_column("candidate", no_wrap=True)
+    table.add_column("made by", no_wrap=True)
+    _add_numbers(table, "fitness", "95% of episodes", "success", "length")
+    for candidate in candidates:
+        if candidate.score is not None:
+            table.add_row(
+                f"{'*' if candidate is best else ' '} {candidate.id}",
+                escape(candidate.operator),
+                *_score_cells(candidate.score),
+                f"{candidate.score.length:.0f}",
+                style="bold green" if candidate is best else "",
+            )
+    heading = Text(f"Generation {number + 1} of {total}", style="bold")
+    rejections = [_rejection_line(c) for c in candidates if c.rejection is not None]
+    return Group(heading, *([table] if table.row_count else []), *rejections)
+
+
+def comparison_table(comparison: Comparison) -> RenderableType:
+    """One row for each reward, all trained from scratch alike."""
+    one = next(iter(comparison.scores.values()))
+    count = len(one.trainings)
+    table = _table()
+    table.add_column("reward", no_wrap=True)
+    # One training says nothing about the next, so its interval is of other things.
+    of = "95% of mean" if count > 1 else "95% of episodes"
+    _add_numbers(table, "fitness", of, "success", "human-normalized")
+    for name, score in comparison.scores.items():
+        normalized = comparison.normalized if name == "found" else math.nan
+        table.add_row(
+            _REWARDS.get(name, name),
+            *_score_cells(score),
+            "" if math.isnan(normalized) else f"{normalized:.2f}",
+            style="bold green" if name == "found" else "",
+        )
+    trainings = f"{count} training{'s' if count > 1 else ''} of {comparison.steps:,} steps"
+    heading = f"Final comparison: {trainings} from scratch, {one.episodes} held-out episodes each"
+    legend = Text("human-normalized: (found - sparse) / |expert - sparse|", style="dim")
+    return Group(Text(heading, style="bold"), table, legend)
+
+
+def best_of(candidates: Sequence[Candidate]) -> Candidate | None:
+    """Return the scored candidate of the highest fitness, the earlier of equals; None if none."""
+    scored = [(c.score.fitness, c) for c in candidates if c.score is not None]
+    return max(scored, key=lambda entry: entry[0])[1] if scored else None
+
+
+def short_number(value: float) -> str:
+    """Return a number as short as it is useful; ``"-"`` for NaN."""
+    if math.isnan(value):
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{2 if abs(value) >= 1 else 3}f}"
+
+
+def _table() -> Table:
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False)
+
+
+def _add_numbers(table: Table, *names: str) -> None:
+    for name in names:
+        table.add_column(name, justify="right", no_wrap=True)
+
+
+def _score_cells(score: Score) -> tuple[str, str, str]:
+    """Fitness, its interval, success; brackets are escaped, for rich reads them as markup."""
+    interval = ""
+    if math.isfinite(score.low) and math.isfinite(score.high):
+        interval = escape(f"[{short_number(score.low)}, {short_number(score.high)}]")
+    return short_number(score.fitness), interval, f"{score.success:.0%}"
+
+
+def _rejection_line(candidate: Candidate) -> Text:
+    """Say in one line, cut off at the console's width, where a candidate was turned down and why.
+
+    The report has the whole reason.
+    """
+    rejection = candidate.rejection
+    assert rejection is not None
+    line = (
+        f"   {candidate.id}  turned down ({rejection.stage}): {' '.join(rejection.reason.split())}"
+    )
+    return Text(line, style="red", no_wrap=True, overflow="ellipsis")
