@@ -8,7 +8,7 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -95,7 +95,7 @@ def _watch(work: Callable[[Listener], object], folder: Path) -> int:
     from reward_synth.cli.progress import progress_display
 
     try:
-        with progress_display() as listener:
+        with progress_display() as listener, _reported(folder):
             work(listener)
     except KeyboardInterrupt as error:
         explain(error, folder)
@@ -106,6 +106,21 @@ def _watch(work: Callable[[Listener], object], folder: Path) -> int:
         print(f"Report: {shorten(folder / 'report.html')}")
     print(shorten(folder), flush=True)
     return 0
+
+
+@contextmanager
+def _reported(folder: Path) -> Iterator[None]:
+    """Leave a report in the run's folder, however the run ends."""
+    from reward_synth.report.build import build_report
+
+    try:
+        yield
+    except BaseException:
+        # What ended the run is worth more than why there is no report of it.
+        with suppress(Exception):
+            build_report(folder)
+        raise
+    build_report(folder)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -48,6 +48,10 @@ class Loop:
 @pytest.fixture(autouse=True)
 def loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Loop:
     monkeypatch.chdir(tmp_path)
+    # Hydra's logging set-up closes all handlers there are. absl's, which other tests bring in
+    # with JAX, would close its stream with it: pytest's capture.
+    monkeypatch.setattr("absl.logging.PythonHandler.close", lambda handler: None)
+    monkeypatch.setattr("reward_synth.report.build.build_report", lambda folder: folder)
     loop = Loop()
     stub = SimpleNamespace(start=loop.start, resume=loop.resume)
     monkeypatch.setitem(sys.modules, "reward_synth.search.loop", stub)

@@ -10,7 +10,7 @@ import pytest
 from reward_synth.feedback.reflection import Evidence, findings, reflect, snapshots
 from reward_synth.feedback.scores import score
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "reflection.md"
+GOLDEN = Path(__file__).parent / "golden" / "reflection.md"
 LINES = 40
 
 
