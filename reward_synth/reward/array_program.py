@@ -34,7 +34,8 @@ from jax.extend.core import primitives
 
 MOST_BYTES = 1_000_000
 MOST_OPERATIONS = 5_000
-MOST_NUMBERS = 1_000_000  # in one array, and twenty times that in all of them
+MOST_NUMBERS = 10_000  # in one array, and twenty times that in all; times the batch, later
+_LARGEST_POWER = 1_000  # integer_pow is compiled to about log2 of it multiplications
 
 _DTYPES = {name: np.dtype(name) for name in ("float32", "int32", "uint32", "bool")}
 
@@ -167,6 +168,9 @@ def decode(
         raise ArrayProgramError("its arguments have other shapes or types than a reward's")
     constants = [_array(constant) for constant in program["constants"]]
     operations = [_operation(entry) for entry in program["operations"]]
+    total = sum(math.prod(shape) for o in operations for _, shape in o.results)
+    if total > 20 * MOST_NUMBERS:
+        raise ArrayProgramError(f"its arrays have {total:,} numbers together")
 
     def run(*arguments: jax.Array) -> list[jax.Array]:
         values: list[jax.Array] = list(arguments)
@@ -301,6 +305,9 @@ def _operation(entry: object) -> _Operation:
         raise ArrayProgramError(
             f"the operation {str(shown)[:40]!r} is unknown or malformed"
         ) from error
+    power = operation.parameters.get("y", 0)  # of integer_pow
+    if type(power) is not int or abs(power) > _LARGEST_POWER:
+        raise ArrayProgramError(f"{name} has an exponent beyond {_LARGEST_POWER}")
     if max(sizes, default=0) > MOST_NUMBERS:
         raise ArrayProgramError(f"{name} gives an array of {max(sizes):,} numbers")
     return operation

@@ -209,6 +209,8 @@ class _Linter:
         match target:
             case ast.Name(id="WEIGHTS") if self._at_top(target):
                 pass
+            case ast.Name(id="reward") if not self._at_top(target):
+                pass  # a local variable, and a common one: reward = sum(terms.values())
             case ast.Name(id=name):
                 self._new_name(target, name)
             case ast.Tuple(elts=elements) | ast.List(elts=elements):

@@ -13,6 +13,7 @@ from reward_synth.records import Rejection, RewardProgram, Stage
 
 PARAMETERS = ("state", "action", "next_state", "w")
 
+MOST_TERMS = 32
 _MOST_CHARACTERS = 20_000
 _MOST_BLOCKS = 20  # that are tried, the last first
 _HARMLESS_IMPORTS = ("import jax", "import jax.numpy as jnp", "from jax import numpy as jnp")
@@ -251,7 +252,7 @@ def _weights(source: str, module: ast.Module) -> tuple[tuple[str, float], ...]:
     weights: dict[str, float] = {}
     for key, value in zip(table.value.keys, table.value.values, strict=True):
         where = place(source, (key or value).lineno)
-        if not (isinstance(key, ast.Constant) and _is_name(key.value)):
+        if not (isinstance(key, ast.Constant) and is_name(key.value)):
             raise _ProblemError(f"{where}each key of WEIGHTS must be a short written-out string.")
         name = str(key.value)
         if name in weights:
@@ -273,8 +274,9 @@ def _assigns_weights(node: ast.stmt) -> bool:
     return any(isinstance(target, ast.Name) and target.id == "WEIGHTS" for target in targets)
 
 
-def _is_name(key: object) -> bool:
-    return isinstance(key, str) and 0 < len(key) <= 100 and key.isprintable()
+def is_name(name: object) -> bool:
+    """Return whether a weight or a term can have this name: it is printed, plotted and stored."""
+    return isinstance(name, str) and 0 < len(name) <= 100 and name.isprintable()
 
 
 def _number(node: ast.expr) -> float | None:

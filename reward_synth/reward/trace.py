@@ -19,10 +19,10 @@ import numpy as np
 from reward_synth.records import Rejection, RewardProgram, Stage, TaskDescription, TracedReward
 from reward_synth.reward.array_program import ArrayProgramError, encode
 from reward_synth.reward.facade import build_facade
+from reward_synth.reward.parse import MOST_TERMS, is_name
 from reward_synth.state import State
 
 _FILENAME = "<reward program>"
-_MOST_TERMS = 32
 _LARGEST_REWARD = 1e6
 _PROBES = 64
 _BUILTINS: tuple[Callable[..., Any] | type, ...] = (
@@ -97,10 +97,10 @@ def _checked(result: Any) -> tuple[jax.Array, dict[str, jax.Array]]:  # noqa: AN
             "`return sum(terms.values()), terms`."
         )
     total, values = result
-    if not 1 <= len(values) <= _MOST_TERMS:
-        raise _RejectedError(f"there must be 1 to {_MOST_TERMS} terms; there are {len(values)}.")
-    if not all(isinstance(name, str) and name for name in values):
-        raise _RejectedError("the names of terms must be strings.")
+    if not 1 <= len(values) <= MOST_TERMS:
+        raise _RejectedError(f"there must be 1 to {MOST_TERMS} terms; there are {len(values)}.")
+    if not all(is_name(name) for name in values):
+        raise _RejectedError("the names of terms must be short printable strings.")
     return _scalar(total, "the reward"), {
         name: _scalar(value, f"term {name!r}") for name, value in values.items()
     }

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from reward_synth.records import Rejection, Stage, TaskDescription, TracedReward
 from reward_synth.reward.array_program import ArrayProgramError, decode
@@ -39,4 +40,14 @@ def load(traced: TracedReward, description: TaskDescription) -> BatchedReward | 
         reward, terms = run(state, action, next_state, weights)
         return reward, terms
 
-    return jax.vmap(one, in_axes=(0, 0, 0, None))
+    batched = jax.vmap(one, in_axes=(0, 0, 0, None))
+    # Some misfits, as of sort's dimension, show only when the program is lowered.
+    shapes = [jax.ShapeDtypeStruct((2, *shape), jnp.float32) for shape in inputs[:3]]
+    weights = jax.ShapeDtypeStruct(inputs[3], jnp.float32)
+    try:
+        jax.jit(batched).lower(*shapes, weights)
+    except Exception as error:  # noqa: BLE001 (an untrusted program can fail in any way)
+        return Rejection(
+            Stage.VERIFY, f"the traced program cannot be compiled ({type(error).__name__})."
+        )
+    return batched

@@ -219,6 +219,10 @@ ATTACKS = {
         "import ctypes; outcome = 'BREACH' "
         "if ctypes.CDLL(None).syscall(0x40000000 + 41, 2, 1, 0) >= 0 else 'refused'"
     ),
+    "have the parent signalled": (
+        "import fcntl, os; fcntl.fcntl(1, 8, os.getppid()); fcntl.fcntl(1, 10, 9); "
+        "outcome = 'BREACH'"
+    ),
     "flood the output": (
         "import os\nfor _ in range(1000): os.write(1, b'x' * 65536); os.write(2, b'x' * 65536)\n"
         "outcome = 'into nowhere'"

@@ -134,6 +134,21 @@ F32_4, F32_HUGE = ("float32", [4]), ("float32", [100_000, 100_000])
         (changed(operations=[operation("add", [0, 1], {}, F32_4)]), "do not fit together"),
         (changed(operations=[operation("add", [0], {}, F32_4)]), "do not fit together"),
         (changed(operations=[operation("sin", [0], {}, F32_4)] * 6000), "more than 5,000"),
+        (changed(operations=[operation("integer_pow", [0], {"y": 10**9}, F32_4)]), "exponent"),
+        (
+            changed(
+                operations=[
+                    operation(
+                        "broadcast_in_dim",
+                        [0],
+                        {"shape": [2500, 4], "broadcast_dimensions": [1]},
+                        ("float32", [2500, 4]),
+                    )
+                ]
+                * 30
+            ),
+            "300,000 numbers together",
+        ),
     ],
 )
 def test_bad_programs_are_refused_in_words(data, words):

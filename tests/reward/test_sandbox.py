@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -204,8 +206,6 @@ def test_a_strict_child_refuses_without_its_layers():
 def test_honest_mistakes_are_explained(sandbox, body, words):
     result = sandbox.trace_unchecked(unparsed(program(body)), TASK)
     assert isinstance(result, Rejection)
-    import re
-
     assert re.search(words, result.reason), result.reason
 
 
@@ -216,6 +216,46 @@ def test_the_client_does_not_import_jax():
         "assert 'jax' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def forged(sandbox, monkeypatch, **answer):
+    monkeypatch.setattr(sandbox, "ask", lambda request, timeout_s: answer)
+    result = sandbox.trace(GOOD, TASK)
+    if isinstance(result, TracedReward):
+        result = load(result, TASK)
+    assert isinstance(result, Rejection)
+    return result.reason
+
+
+def test_forged_answers_are_only_rejections(sandbox, monkeypatch):
+    traced = sandbox.trace(GOOD, TASK)
+    arrays = traced.arrays.decode()
+    for answer in (
+        {},
+        {"refused": "stop the run"},
+        {"terms": [], "arrays": arrays},
+        {"terms": ["x", "x"], "arrays": arrays},
+        {"terms": ["x", "\x1b[2J"], "arrays": arrays},
+        {"terms": ["x", "\ud800"], "arrays": arrays},
+        {"terms": ["x"] * 1200, "arrays": arrays},
+        {"terms": ["x", 3], "arrays": arrays},
+        {"terms": ["x", "y"], "arrays": 3},
+        {"terms": ["x", "y"], "arrays": "\ud800"},
+        {"terms": ["x", "y", "z"], "arrays": arrays},
+    ):
+        assert forged(sandbox, monkeypatch, **answer)
+    assert "\x1b" not in forged(sandbox, monkeypatch, reason="look: \x1b[2J")
+    assert "\x1b" not in forged(sandbox, monkeypatch, died="look: \x1b[2J")
+
+
+def test_a_program_that_only_the_compiler_would_refuse_is_refused_before(sandbox, monkeypatch):
+    program = json.loads(sandbox.trace(GOOD, TASK).arrays)
+    for operation in program["operations"]:
+        if operation[0] == "reduce_sum":
+            operation[:1] = ["cumsum"]
+            operation[2] = {"axis": 77, "reverse": False}
+    answer = {"terms": ["x", "y"], "arrays": json.dumps(program)}
+    assert "not a pure reward" in forged(sandbox, monkeypatch, **answer)
 
 
 def test_head_is_what_parse_expects():

@@ -14,6 +14,7 @@ Not protected from:
 - a compromised child that answers with a *different reward* than its text says:
   the answer is verified to be pure arithmetic of the right signature
   (``reward.verify``), not to be the program's;
+- a look at names, sizes and dates of files: Landlock guards their contents only;
 - the use of a processor core and up to 4 GiB of memory until the wall clock ends it;
 - layers that a machine lacks. On other systems than Linux there are none of
   Landlock and seccomp; without root there is no other user to become. The layers

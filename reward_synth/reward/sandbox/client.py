@@ -13,6 +13,7 @@ from typing import Any
 from reward_synth.errors import SandboxError
 from reward_synth.records import Rejection, RewardProgram, Stage, TaskDescription, TracedReward
 from reward_synth.reward.lint import lint
+from reward_synth.reward.parse import MOST_TERMS, is_name
 from reward_synth.reward.sandbox import frames
 from reward_synth.reward.sandbox.layers import ENVIRONMENT, Layer
 
@@ -21,7 +22,6 @@ _START = "import json,sys; sys.path[:] = json.loads(sys.argv[2]); " + (
     "from reward_synth.reward.sandbox.server import main; main(sys.argv[1])"
 )
 _STARTUP_S = 120.0
-_MOST_TERM_CHARACTERS = 200
 
 
 class Sandbox:
@@ -98,7 +98,9 @@ class Sandbox:
             assert server.stdout is not None
             try:
                 frames.send(server.stdin.fileno(), message)
-                return frames.receive(server.stdout.fileno(), timeout_s + 10.0)
+                return frames.receive(
+                    server.stdout.fileno(), timeout_s + 10.0, frames.MOST_FORWARDED_BYTES
+                )
             except (frames.BrokenPipeFrameError, TimeoutError):
                 self._stop()  # and once more with a new one: it may have been somebody else's end
         return {"died": "the sandbox's parent process died twice with it"}
@@ -148,24 +150,27 @@ class Sandbox:
 
 def _parse(answer: dict[str, Any], program: RewardProgram) -> TracedReward | Rejection:
     """Read a child's answer, which a hostile program may have written."""
-    died, reason, refused = (answer.get(key) for key in ("died", "reason", "refused"))
-    if isinstance(refused, str):
-        raise SandboxError(refused)
+    died, reason = answer.get("died"), answer.get("reason")
     if isinstance(died, str):
         return Rejection(
             Stage.TRACE,
-            f"tracing the program was stopped: {died[:200]}. Use short, fixed loops and small "
-            "arrays.",
+            f"tracing the program was stopped: {_printable(died[:200])}. Use short, fixed loops "
+            "and small arrays.",
         )
     if isinstance(reason, str):
-        return Rejection(Stage.TRACE, reason[:2000])
+        return Rejection(Stage.TRACE, _printable(reason[:2000]))
     terms, arrays = answer.get("terms"), answer.get("arrays")
     unusable = Rejection(Stage.TRACE, "tracing the program gave no usable answer.")
     if not (isinstance(terms, list) and terms and isinstance(arrays, str)):
         return unusable
-    if not all(isinstance(t, str) and 0 < len(t) <= _MOST_TERM_CHARACTERS for t in terms):
+    if not all(is_name(term) for term in terms) or not len(set(terms)) == len(terms) <= MOST_TERMS:
         return unusable
     return TracedReward(program, tuple(terms), arrays.encode("utf-8", "replace"))
+
+
+def _printable(text: str) -> str:
+    """Take out what no file can hold and what a terminal would obey."""
+    return "".join(c if c.isprintable() or c == "\n" else " " for c in text)
 
 
 def _listed(layers: list[Layer]) -> str:

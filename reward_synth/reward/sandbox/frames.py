@@ -10,7 +10,9 @@ import time
 from typing import Any
 
 _LENGTH = struct.Struct(">I")
-MOST_BYTES = 8_000_000
+MOST_BYTES = 2_000_000  # of a child's answer
+# Numbers and characters can be longer once they have been read and written again.
+MOST_FORWARDED_BYTES = 8 * MOST_BYTES
 
 
 class BrokenPipeFrameError(Exception):
@@ -28,11 +30,13 @@ def send(handle: int, message: dict[str, Any]) -> None:
         raise BrokenPipeFrameError(f"the other side is gone ({error})") from error
 
 
-def receive(handle: int, timeout_s: float | None = None) -> dict[str, Any]:
+def receive(
+    handle: int, timeout_s: float | None = None, most_bytes: int = MOST_BYTES
+) -> dict[str, Any]:
     """Read one message; ``timeout_s`` is for all of it."""
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     (length,) = _LENGTH.unpack(_read(handle, _LENGTH.size, deadline))
-    if length > MOST_BYTES:
+    if length > most_bytes:
         raise BrokenPipeFrameError(f"a message of {length:,} bytes is too long")
     try:
         message = json.loads(_read(handle, length, deadline))

@@ -90,19 +90,26 @@ def _scrubbed_environment() -> str:
 
 
 def _resource_limits(cpu_seconds: int) -> str:
-    for which, limit in (
+    limits = [
         (resource.RLIMIT_CPU, cpu_seconds),
         (resource.RLIMIT_AS, 6 * _GIB),  # XLA reserves address space: below 4 GiB it breaks
         (resource.RLIMIT_DATA, 4 * _GIB),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_NOFILE, 64),
-        (resource.RLIMIT_NPROC, 256),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_MEMLOCK, 0),
-    ):
+    ]
+    if os.geteuid() == 0:
+        # It counts all threads of a user: few of nobody's, but often thousands of a person's.
+        limits.append((resource.RLIMIT_NPROC, 256))
+    for which, limit in limits:
         hard = resource.getrlimit(which)[1]
         limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
         resource.setrlimit(which, (limit, limit))
+    if hasattr(os, "sched_setaffinity"):
+        # One core, different ones for different children; XLA starts a thread for each it sees.
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[os.getpid() % len(cores)]})
     # a write beyond RLIMIT_FSIZE shall be an error, not a death
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     return f"{cpu_seconds} s of CPU, 4 GiB of memory, no file output"

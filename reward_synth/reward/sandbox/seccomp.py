@@ -29,7 +29,7 @@ _ALLOWED: dict[str, tuple[int | None, int | None]] = {
     "close": (3, 57), "lseek": (8, 62), "fstat": (5, 80), "newfstatat": (262, 79),
     "stat": (4, None), "lstat": (6, None), "statx": (332, 291), "access": (21, None),
     "faccessat": (269, 48), "faccessat2": (439, 439), "readlink": (89, None),
-    "readlinkat": (267, 78), "getdents64": (217, 61), "getcwd": (79, 17), "fcntl": (72, 25),
+    "readlinkat": (267, 78), "getdents64": (217, 61), "getcwd": (79, 17),
     "dup": (32, 23), "poll": (7, None), "ppoll": (271, 73), "pipe2": (293, 59),
     "eventfd2": (290, 19), "epoll_create1": (291, 20), "epoll_ctl": (233, 21),
     "epoll_wait": (232, None), "epoll_pwait": (281, 22),
@@ -42,7 +42,7 @@ _ALLOWED: dict[str, tuple[int | None, int | None]] = {
 }  # fmt: skip
 _OPEN, _OPENAT = (2, None), (257, 56)
 _CLONE, _CLONE3 = (56, 220), (435, 435)
-_TGKILL, _PRCTL, _PRLIMIT = (234, 131), (157, 167), (302, 261)
+_TGKILL, _PRCTL, _PRLIMIT, _FCNTL = (234, 131), (157, 167), (302, 261), (72, 25)
 
 _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
@@ -54,6 +54,8 @@ _NUMBER, _ARCH, _ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
 _CLONE_THREAD = 0x00010000
 _WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _PR_SET_NAME, _PR_GET_NAME, _PR_SET_VMA = 15, 16, 0x53564D41
+# F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC
+_FCNTL_COMMANDS = (0, 1, 2, 3, 4, 1030)
 
 _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
 
@@ -103,6 +105,8 @@ def build(machine: str, pid: int) -> list[Instruction]:
     # abort() signals its own process
     program += _when(_TGKILL[column], _if_equal(0, (pid,)))
     program += _when(_PRCTL[column], _if_equal(0, (_PR_SET_NAME, _PR_GET_NAME, _PR_SET_VMA)))
+    # not F_SETOWN and F_SETSIG, which send any signal to any process of the same user
+    program += _when(_FCNTL[column], _if_equal(1, _FCNTL_COMMANDS))
     # reading its own limits is fine, setting any is not: the new limits must be a null pointer
     program += _when(_PRLIMIT[column], _if_equal(2, (0,)))
     return [*program, (_RETURN, 0, 0, _ERRNO | _EPERM)]

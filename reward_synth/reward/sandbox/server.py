@@ -92,7 +92,7 @@ def _sandboxed(handle: Handler, request: dict[str, Any], timeout_s: float) -> di
     layers = apply_all(cpu_seconds=int(timeout_s) + 1)
     if request["strict"] and not all(layer.active for layer in layers):
         missing = ", ".join(layer.name for layer in layers if not layer.active)
-        return {"refused": f"sandbox layers are missing: {missing}"}
+        return {"died": f"sandbox layers are missing: {missing}"}
     if request["probe"]:
         return {"layers": [[layer.name, layer.active, layer.detail] for layer in layers]}
     return handle(request)
@@ -117,27 +117,35 @@ def _in_child(
         finally:
             os._exit(0)
     os.close(writer)
+    status = None
     try:
         return frames.receive(reader, timeout_s)
     except TimeoutError:
         return {"died": f"it took more than {timeout_s:g} s"}
     except frames.BrokenPipeFrameError as error:
-        return {"died": _cause_of_death(pid) or str(error)}
+        status = _status_soon(pid)
+        return {"died": _cause_of_death(status) or str(error)}
     finally:
         os.close(reader)
-        _end(pid)
+        if status is None:  # else it is collected, and its number may be another's by now
+            _end(pid)
 
 
-def _cause_of_death(pid: int) -> str:
-    """Return why a child that closed its pipe without an answer is gone; "" if it is not."""
+def _status_soon(pid: int) -> int | None:
+    """Return the exit status of a child that closed its pipe, None if it lives on."""
     deadline = time.monotonic() + _SECONDS_TO_DIE
-    collected, status = os.waitpid(pid, os.WNOHANG)
-    while not collected and time.monotonic() < deadline:
-        time.sleep(0.01)
+    while True:
         collected, status = os.waitpid(pid, os.WNOHANG)
-    if not collected:
-        return ""
-    if not os.WIFSIGNALED(status):
+        if collected:
+            return status
+        if time.monotonic() > deadline:
+            return None
+        time.sleep(0.01)
+
+
+def _cause_of_death(status: int | None) -> str:
+    """Put an exit status into words; "" if it says nothing."""
+    if status is None or not os.WIFSIGNALED(status):
         return ""
     number = os.WTERMSIG(status)
     if number == signal.SIGXCPU:
