@@ -54,8 +54,9 @@ class Budget:
             return False
         if limits.seconds is None:
             return True
-        rate = spent.env_steps / spent.seconds if spent.seconds else float("inf")
-        return self.seconds() + env_steps / rate <= limits.seconds
+        trained = sum((entry for _, _, entry in self.store.ledger() if entry.env_steps), Spent())
+        seconds_a_step = trained.seconds / trained.env_steps if trained.env_steps else 0.0
+        return self.seconds() + env_steps * seconds_a_step <= limits.seconds
 
     def before_request(self) -> None:
         """Raise ``BudgetError`` if a request might pass a budget.

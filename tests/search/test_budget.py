@@ -48,7 +48,9 @@ def test_answers_that_cannot_be_used_are_paid_for_and_cached_ones_are_not(store)
 
 
 def test_trainings_fit_or_do_not(store):
-    store.charge("a", "train", Spent(env_steps=600, seconds=6.0))
+    store.charge("a", "tracing", Spent(seconds=90.0))  # says nothing about the rate of training
+    assert Budget(BudgetSettings(seconds=100.0), store).allows(10**9)
+    store.charge("b", "training", Spent(env_steps=600, seconds=6.0))
     assert Budget(BudgetSettings(env_steps=1000), store).allows(400)
     assert not Budget(BudgetSettings(env_steps=1000), store).allows(401)
     # at 100 steps a second
