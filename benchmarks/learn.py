@@ -15,10 +15,12 @@ import time
 from pathlib import Path
 
 from reward_synth.feedback.scores import score
+from reward_synth.records import Rejection
 from reward_synth.rollout.episodes import evaluate
 from reward_synth.task import bundled_tasks, load_task
 from reward_synth.train.config import PPOConfig
 from reward_synth.train.job import train
+from reward_synth.train.policy import Policy
 from reward_synth.train.population import Member
 from reward_synth.train.rewards import expert_reward
 from reward_synth.train.setup import configure_jax
@@ -42,6 +44,10 @@ def measure(name: str, trainings: int, steps: int | None) -> dict:
             checkpoint=Path(scratch) / "checkpoint.npz",
             on_iteration=lambda done, _: started.append((time.perf_counter(), done)),
         )
+    dropped = [policy.reason for policy in policies if isinstance(policy, Rejection)]
+    if dropped:
+        raise SystemExit(f"{name}: {dropped[0]}")
+    policies = [policy for policy in policies if isinstance(policy, Policy)]
     (first, begun), (last, done) = started[0], started[-1]
     count = len(policies)
     seeds = [1000 + seed for seed in range(count)]

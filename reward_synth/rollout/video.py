@@ -2,10 +2,11 @@
 
 As a program:
 
-    python -m reward_synth.rollout.video <task folder> <rollout.npz> <episode> <out.mp4>
+    python -m reward_synth.rollout.video <task folder> <rollout.npz> <out.mp4> ...
 
-The episode is a number or "typical", the one of median fitness. Drawing is done in
-software through EGL, or through OSMesa where EGL does not work; MUJOCO_GL overrides.
+One process makes several, because it takes longer to start than to draw. Drawing is
+done in software through EGL, or through OSMesa where EGL does not work; MUJOCO_GL
+overrides.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ _NO_GL_NOTICE = (
     "no videos: neither EGL nor OSMesa works on this machine; install the system package libegl1 "
     "(with libgl1-mesa-dri) or libosmesa6, then continue the run."
 )
+_NO_VIDEO = "no video"  # how each complaint of the program begins
 _LONGEST_S = 600.0  # for one video, of wall-clock time
 
 
@@ -55,7 +57,7 @@ class VideoWorker:
         self._options = [f"--width={width}", f"--height={height}"]
         self._options += [f"--seconds={seconds}", f"--fps={fps}", "--nice=10"]
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="video")
-        self._waiting: list[Future[str]] = []
+        self._waiting: list[Future[list[str]]] = []
         self._process: subprocess.Popen[str] | None = None
         self._closed = False
         self._no_gl = False
@@ -80,11 +82,11 @@ class VideoWorker:
                 self._process.kill()
             self._pool.shutdown()
 
-    def submit(self, task_folder: Path, rollout: Path, out: Path) -> None:
-        """Ask for the video of a rollout's typical episode and return at once."""
+    def submit(self, task_folder: Path, videos: Sequence[tuple[Path, Path]]) -> None:
+        """Ask for videos of rollouts' typical episodes, (rollout, video) each; return at once."""
         self._report([future for future in self._waiting if future.done()])
-        if not self._no_gl:
-            self._waiting.append(self._pool.submit(self._make, task_folder, rollout, out))
+        if videos and not self._no_gl:
+            self._waiting.append(self._pool.submit(self._make, task_folder, videos))
 
     def wait(self) -> None:
         """Wait until all videos asked for are made or have failed."""
@@ -92,20 +94,21 @@ class VideoWorker:
 
     def _report(self, futures: list[Future[str]]) -> None:
         for future in futures:
-            problem = future.result()
+            problems = future.result()
             self._waiting.remove(future)
-            if problem:
+            for problem in problems:
                 self._notice(problem)
 
-    def _make(self, task_folder: Path, rollout: Path, out: Path) -> str:
-        """Make one video; returns what went wrong in one line, "" if nothing did."""
+    def _make(self, task_folder: Path, videos: Sequence[tuple[Path, Path]]) -> list[str]:
+        """Make videos; returns what went wrong, one line each."""
         if self._no_gl or self._closed:
-            return ""
-        command = [sys.executable, "-m", __name__, str(task_folder), str(rollout), "typical"]
+            return []
+        command = [sys.executable, "-m", __name__, str(task_folder)]
+        command += [str(path) for pair in videos for path in pair]
         try:
             # A session of its own: Ctrl-C reaches the run, which then ends the worker quietly.
             self._process = subprocess.Popen(
-                [*command, str(out), *self._options],
+                [*command, *self._options],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -113,32 +116,35 @@ class VideoWorker:
                 errors="replace",
                 start_new_session=True,
             )
-            _, stderr = self._process.communicate(timeout=_LONGEST_S)
+            _, stderr = self._process.communicate(timeout=_LONGEST_S * len(videos))
         except subprocess.TimeoutExpired:
             assert self._process is not None
             self._process.kill()
             self._process.communicate()
-            return f"no video {out}: it took more than {_LONGEST_S:.0f} s."
+            return [f"no videos: they took more than {_LONGEST_S:.0f} s each."]
         except OSError as error:
-            return f"no video {out}: {error}."
+            return [f"no videos: {error}."]
         status = self._process.returncode
         if status == 0 or self._closed:
-            return ""
+            return []
         if status == _NO_GL:
             self._no_gl = True
-            return _NO_GL_NOTICE
-        last_line = (stderr.strip().splitlines() or [f"exit status {status}"])[-1]
-        return f"no video {out}: {last_line}"
+            return [_NO_GL_NOTICE]
+        lines = stderr.strip().splitlines() or [f"exit status {status}"]
+        return [line for line in lines if line.startswith(_NO_VIDEO)] or [
+            f"{_NO_VIDEO}: {lines[-1]}"
+        ]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Make one video; returns the exit status."""
+    """Make videos; returns the exit status."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(prog=f"python -m {__spec__.name}", description=__doc__)
     parser.add_argument("task_folder", type=Path)
-    parser.add_argument("rollout", type=Path)
-    parser.add_argument("episode", help='a number or "typical"')
-    parser.add_argument("out", type=Path)
+    parser.add_argument("paths", type=Path, nargs="+", help="rollout.npz out.mp4, in turns")
+    parser.add_argument(
+        "--episode", default="typical", help='a number, or "typical": the one of median fitness'
+    )
     parser.add_argument("--width", type=int, default=384)
     parser.add_argument("--height", type=int, default=288)
     parser.add_argument("--seconds", type=float, default=6.0)
@@ -154,14 +160,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from reward_synth.rollout.film import Film, write_mp4
     from reward_synth.task import load_task
 
-    try:
-        task, episodes = load_task(options.task_folder), Rollouts.load(options.rollout)
-        film = Film.of(task, episodes, options.episode, options.seconds, options.fps)
-        write_mp4(film.pictures(options.width, options.height), film.fps, options.out)
-    except (RewardSynthError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    failed = False
+    task = load_task(options.task_folder)
+    for rollout, out in zip(options.paths[::2], options.paths[1::2], strict=True):
+        try:
+            episodes = Rollouts.load(rollout)
+            film = Film.of(task, episodes, options.episode, options.seconds, options.fps)
+            write_mp4(film.pictures(options.width, options.height), film.fps, out)
+        except (RewardSynthError, OSError) as error:
+            print(f"{_NO_VIDEO} {out}: {error}", file=sys.stderr)
+            failed = True
+    return int(failed)
 
 
 def _open_gl(arguments: Sequence[str]) -> bool:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reward_synth.errors import BudgetError, RunError
+from reward_synth.feedback.scores import Score
 from reward_synth.propose.llm.cache import CachedModel
 from reward_synth.propose.llm.select import choose
 from reward_synth.propose.proposer import Context, Parent, Proposer
@@ -162,9 +163,8 @@ class _Search:
             candidates, spent = self._trainer.generation(candidates)
             self._store.finish_job(job, [c.id for c in candidates], "training", spent, candidates)
             self._store.log("generation", number=generation)
-        for candidate in traced_of(candidates):
-            folder = self._store.folder / candidate.folder
-            self._film(folder / "rollout.npz", folder / "rollout.mp4")
+        folders = [self._store.folder / c.folder for c in traced_of(candidates)]
+        self._film([(place / "rollout.npz", place / "rollout.mp4") for place in folders])
         self._listener.generation(generation, self._config.search.generations, candidates)
 
     def _propose(self, generation: int) -> list[Candidate]:
@@ -231,17 +231,24 @@ class _Search:
             self._store.finish_job("final/train", saved, "final comparison", spent)
         self._store.put("result", saved)
         comparison = comparison_from_json(saved)
-        for name, trained in comparison.scores.items():
-            typical = sorted(range(len(trained.trainings)), key=trained.trainings.__getitem__)
-            place = self._store.folder / "final" / name
-            rollout = place / f"seed_{typical[len(typical) // 2]}" / "rollout.npz"
-            self._film(rollout, place / "rollout.mp4")
+        final = self._store.folder / "final"
+        self._film(
+            [
+                (
+                    final / name / f"seed_{_typical(trained)}" / "rollout.npz",
+                    final / name / "rollout.mp4",
+                )
+                for name, trained in comparison.scores.items()
+            ]
+        )
         self._listener.comparison(comparison, best)
         return comparison
 
-    def _film(self, rollout: Path, video: Path) -> None:
-        if self._config.video.enabled and rollout.is_file() and not video.is_file():
-            self._videos.submit(self._task.folder, rollout, video)
+    def _film(self, videos: list[tuple[Path, Path]]) -> None:
+        """Have rollouts filmed, (rollout, video) each, if they were not yet."""
+        if self._config.video.enabled:
+            missing = [(r, v) for r, v in videos if r.is_file() and not v.is_file()]
+            self._videos.submit(self._task.folder, missing)
 
     def _finish(self) -> None:
         self._videos.wait()
@@ -263,6 +270,13 @@ def _parent(candidate: Candidate) -> Parent:
     assert candidate.program is not None
     assert candidate.score is not None
     return Parent(candidate.id, candidate.program, candidate.score.fitness, candidate.reflection)
+
+
+def _typical(score: Score) -> int:
+    """Return the place of the training of median fitness."""
+    return sorted(range(len(score.trainings)), key=score.trainings.__getitem__)[
+        len(score.trainings) // 2
+    ]
 
 
 def _failures(candidates: list[Candidate]) -> tuple[str, ...]:

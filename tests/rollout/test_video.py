@@ -100,7 +100,7 @@ def test_worker_makes_a_video(task, tmp_path):
     episodes(task, 60, 80, 70).save(tmp_path / "rollout.npz")
     notices: list[str] = []
     with VideoWorker(notices.append, width=128, height=96, seconds=0.4) as worker:
-        worker.submit(HOPPER, tmp_path / "rollout.npz", tmp_path / "rollout.mp4")
+        worker.submit(HOPPER, [(tmp_path / "rollout.npz", tmp_path / "rollout.mp4")])
     assert notices == []
     frames, _ = decoded(tmp_path / "rollout.mp4", 128, 96)
     assert len(frames) == 50 // 4 + 1
@@ -112,10 +112,16 @@ def test_worker_makes_a_video(task, tmp_path):
 def test_failures_become_notices(tmp_path):
     notices: list[str] = []
     with VideoWorker(notices.append) as worker:
-        worker.submit(HOPPER, tmp_path / "missing.npz", tmp_path / "rollout.mp4")
+        worker.submit(
+            HOPPER,
+            [
+                (tmp_path / "missing.npz", tmp_path / "rollout.mp4"),
+                (tmp_path / "gone.npz", tmp_path / "other.mp4"),
+            ],
+        )
         worker.wait()
-        assert len(notices) == 1
-    assert "\n" not in notices[0]
+    assert not any("\n" in notice for notice in notices)
+    assert len(notices) == 2 or "libegl1" in notices[0]
     assert "missing.npz" in notices[0] or "libegl1" in notices[0]
     assert not (tmp_path / "rollout.mp4").exists()
 
@@ -125,7 +131,7 @@ def test_without_gl_one_notice_names_the_packages(tmp_path, monkeypatch):
     notices: list[str] = []
     with VideoWorker(notices.append) as worker:
         for index in range(3):
-            worker.submit(HOPPER, tmp_path / "rollout.npz", tmp_path / f"{index}.mp4")
+            worker.submit(HOPPER, [(tmp_path / "rollout.npz", tmp_path / f"{index}.mp4")])
     assert len(notices) == 1
     assert "libegl1" in notices[0]
     assert "libosmesa6" in notices[0]
@@ -134,7 +140,7 @@ def test_without_gl_one_notice_names_the_packages(tmp_path, monkeypatch):
 def test_leaving_on_an_error_does_not_wait(tmp_path):
     with pytest.raises(KeyboardInterrupt), VideoWorker(lambda text: None) as worker:
         for index in range(20):
-            worker.submit(HOPPER, tmp_path / "rollout.npz", tmp_path / f"{index}.mp4")
+            worker.submit(HOPPER, [(tmp_path / "rollout.npz", tmp_path / f"{index}.mp4")])
         raise KeyboardInterrupt
 
 
