@@ -18,7 +18,7 @@ from reward_synth.task import (
 
 FRAME_SKIP = 4
 EPISODE_STEPS = 1000
-TRAIN_STEPS = 80_000
+TRAIN_STEPS = 70_000
 CAMERA = "track"
 TIMESTEP = 0.008  # s, between two actions
 GOAL = 8.0  # m in an episode of 8 s

@@ -92,7 +92,7 @@ class VideoWorker:
         """Wait until all videos asked for are made or have failed."""
         self._report(list(self._waiting))
 
-    def _report(self, futures: list[Future[str]]) -> None:
+    def _report(self, futures: list[Future[list[str]]]) -> None:
         for future in futures:
             problems = future.result()
             self._waiting.remove(future)
