@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from reward_synth.propose.llm.records import Answer, Completion, LanguageModel, Message, Request
+from reward_synth.errors import BudgetError
+from reward_synth.propose.llm.records import (
+    Answer,
+    Completion,
+    Failure,
+    FailureKind,
+    LanguageModel,
+    Message,
+    Request,
+)
 from reward_synth.propose.prompts import (
     Elite,
     initial_messages,
@@ -86,11 +95,27 @@ class LanguageProposer:
         parents: Sequence[tuple[str, ...]],
     ) -> list[Proposal]:
         requests = [Request(chat, sample) for chat, sample in zip(chats, samples, strict=True)]
-        answers = self._model.complete(requests, lambda _, answer: self._on_answer(answer))
+        answers = self._complete(requests)
         return [
             _proposal(answer, operator, made_from, chat)
             for answer, made_from, chat in zip(answers, parents, chats, strict=True)
         ]
+
+    def _complete(self, requests: Sequence[Request]) -> list[Answer]:
+        """Answer the requests; where the budget ends in between, with what was paid for."""
+        arrived: dict[int, Answer] = {}
+
+        def keep(index: int, answer: Answer) -> None:
+            arrived[index] = answer
+            self._on_answer(answer)
+
+        try:
+            return self._model.complete(requests, keep)
+        except BudgetError as error:
+            if not arrived:
+                raise
+            missing = Failure(FailureKind.BUDGET, f"it was not asked for: {error}")
+            return [arrived.get(index, missing) for index in range(len(requests))]
 
 
 def _proposal(

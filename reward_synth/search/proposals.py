@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from reward_synth.errors import BudgetError
 from reward_synth.files import atomic_write, write_text
 from reward_synth.propose.proposer import Broken, Context, Proposal, Proposer
 from reward_synth.records import Rejection, Stage, TracedReward
@@ -43,7 +44,11 @@ def propose_generation(
         ]
         if not broken:
             break
-        for fault, proposal in zip(broken, proposer.repair(context, broken), strict=True):
+        try:
+            repaired = proposer.repair(context, broken)
+        except BudgetError:
+            break  # what is whole can still be trained
+        for fault, proposal in zip(broken, repaired, strict=True):
             mended = _take_in(sandbox, context, fault.index, proposal, run_folder, attempt)
             first = candidates[fault.index]
             operator = f"{first.operator}, repaired" if attempt == 1 else first.operator

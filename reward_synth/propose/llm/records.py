@@ -72,6 +72,7 @@ class FailureKind(StrEnum):
     SERVER = "server"
     TIMEOUT = "timeout"
     CONNECTION = "connection"
+    BUDGET = "budget"
 
 
 @dataclass(frozen=True, slots=True)
