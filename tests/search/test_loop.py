@@ -133,25 +133,28 @@ def test_resuming_a_finished_run_says_it_again_and_does_nothing(finished):
 
 
 SITTING = """
-import pathlib, sys
+import json, pathlib, shutil, sys
 import reward_synth.train.job
 from reward_synth.search.config import config_from_json
 from reward_synth.search.loop import resume, start
+from reward_synth.search.store import Store
 from tests.search.test_loop import Ear
-import json
+
+class Loud(Ear):
+    def tick(self, tick):
+        print(tick.done, flush=True)
+
 reward_synth.train.job._SECONDS_BETWEEN_CHECKPOINTS = 0.0
 folder = pathlib.Path(sys.argv[1])
 begun = False
 if (folder / "run.db").exists():
-    from reward_synth.search.store import Store
     with Store.read(folder) as store:
         begun = store.get("config") is not None
 if begun:
-    resume(folder, Ear())
+    resume(folder, Loud())
 else:
-    import shutil
     shutil.rmtree(folder, ignore_errors=True)
-    start(config_from_json(json.loads(sys.argv[2])), folder, Ear())
+    start(config_from_json(json.loads(sys.argv[2])), folder, Loud())
 """
 
 
@@ -161,21 +164,15 @@ def test_killed_at_random_points_a_run_ends_the_same(finished, config, tmp_path)
     with Store.read(whole) as store:
         settings = json.dumps(store.get("config"))
     command = [sys.executable, "-c", SITTING, str(folder), settings]
-    kills = 0
-    while True:
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as sitting:
-            # the first second or so is spent on imports; then the points are wherever they fall
-            patience = dice.uniform(1.5, 7.0) if kills < 5 else None
-            try:
-                _, complaint = sitting.communicate(timeout=patience)
-            except subprocess.TimeoutExpired:
-                sitting.send_signal(signal.SIGKILL)
-                sitting.communicate()
-                kills += 1
-                continue
-        assert sitting.returncode == 0, complaint
-        break
-    assert kills >= 2
+    # 24 iterations in all: a few of them into each sitting, and then wherever the kill falls
+    for ticks in (dice.randint(0, 6) for _ in range(4)):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sitting:
+            assert sitting.stdout is not None
+            for _ in range(ticks):
+                assert sitting.stdout.readline(), "the run ended too soon to be killed"
+            time.sleep(dice.uniform(0.0, 2.0) if ticks == 0 else dice.uniform(0.0, 0.1))
+            sitting.send_signal(signal.SIGKILL)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     assert results(folder) == results(whole)
 
 
