@@ -23,15 +23,14 @@ from rich.table import Table
 from rich.text import Text
 
 from reward_synth.cli.tables import (
-    best_of,
     comparison_table,
     generation_table,
     open_console,
     short_number,
 )
+from reward_synth.search.candidate import Candidate, best_of
 
 if TYPE_CHECKING:
-    from reward_synth.search.candidate import Candidate
     from reward_synth.search.listener import Comparison, Listener, Tick
 
 _EVERY_S = 10.0  # between two lines of a log

@@ -14,7 +14,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from reward_synth.feedback.scores import Score
-    from reward_synth.search.candidate import Candidate
+    from reward_synth.search.candidate import Candidate, best_of
     from reward_synth.search.listener import Comparison
     from reward_synth.task.task import Task
 
@@ -99,14 +99,11 @@ def comparison_table(comparison: Comparison) -> RenderableType:
         )
     trainings = f"{count} training{'s' if count > 1 else ''} of {comparison.steps:,} steps"
     heading = f"Final comparison: {trainings} from scratch, {one.episodes} held-out episodes each"
-    legend = Text("human-normalized: (found - sparse) / |expert - sparse|", style="dim")
+    formula = "human-normalized: (found - sparse) / |expert - sparse|"
+    if "expert" in comparison.scores and math.isnan(comparison.normalized):
+        formula += "; left out, for these trainings do not tell expert and sparse apart"
+    legend = Text(formula, style="dim")
     return Group(Text(heading, style="bold"), table, legend)
-
-
-def best_of(candidates: Sequence[Candidate]) -> Candidate | None:
-    """Return the scored candidate of the highest fitness, the earlier of equals; None if none."""
-    scored = [(c.score.fitness, c) for c in candidates if c.score is not None]
-    return max(scored, key=lambda entry: entry[0])[1] if scored else None
 
 
 def short_number(value: float) -> str:

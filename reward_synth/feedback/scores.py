@@ -67,6 +67,27 @@ def interval(samples: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def human_normalized(found: float, expert: float, sparse: float) -> float:
-    """(M - S) / |H - S|; Ma et al. (2024), "Eureka", section 4.1; NaN if H equals S."""
-    return (found - sparse) / abs(expert - sparse) if expert != sparse else math.nan
+def difference(one: Score, other: Score) -> tuple[float, float, float] | None:
+    """Return how much more fit one reward is than another, with Welch's 95% interval.
+
+    None if there are too few trainings to say.
+    """
+    if min(len(one.trainings), len(other.trainings)) < 2:
+        return None
+    a, b = np.array(one.trainings), np.array(other.trainings)
+    if a.std() == 0 and b.std() == 0:
+        return None
+    low, high = stats.ttest_ind(a, b, equal_var=False).confidence_interval()
+    return float(a.mean() - b.mean()), float(low), float(high)
+
+
+def human_normalized(found: Score, expert: Score, sparse: Score) -> float:
+    """(M - S) / |H - S|; Ma et al. (2024), "Eureka", section 4.1.
+
+    NaN if the trainings do not tell the expert from the sparse reward: then the
+    scale has no length, and the quotient would be noise over noise.
+    """
+    gap = difference(expert, sparse)
+    if gap is None or gap[1] <= 0.0 <= gap[2]:
+        return math.nan
+    return (found.fitness - sparse.fitness) / abs(expert.fitness - sparse.fitness)

@@ -11,9 +11,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from reward_synth.feedback.scores import difference
 from reward_synth.files import atomic_write
 from reward_synth.report import plots, programs, words
-from reward_synth.report.run import CONTENDERS, Run, difference, read_run
+from reward_synth.report.run import CONTENDERS, Run, read_run
 from reward_synth.report.tree import family_tree
 from reward_synth.search.candidate import Candidate
 from reward_synth.search.store import Spent

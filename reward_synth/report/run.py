@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from scipy import stats
 
 from reward_synth.feedback.scores import Score
 from reward_synth.records import TaskDescription
@@ -146,20 +145,6 @@ def read_curve(path: Path) -> Curve | None:
         fitness=_column([row["fitness"] for row in rows]),
         terms={name: _column([row["terms"].get(name) for row in rows]) for name in names},
     )
-
-
-def difference(one: Score, other: Score) -> tuple[float, float, float] | None:
-    """Return how much more fit one reward is than another, with Welch's 95% interval.
-
-    None if there are too few trainings to say.
-    """
-    if min(len(one.trainings), len(other.trainings)) < 2:
-        return None
-    a, b = np.array(one.trainings), np.array(other.trainings)
-    if a.std() == 0 and b.std() == 0:
-        return None
-    low, high = stats.ttest_ind(a, b, equal_var=False).confidence_interval()
-    return float(a.mean() - b.mean()), float(low), float(high)
 
 
 def _column(values: list[float | None]) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -74,3 +75,14 @@ class Candidate:
                 "score": score and Score(**{**score, "trainings": tuple(score["trainings"])}),
             }
         )
+
+
+def ranked(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Return the scored candidates, fittest first, the earlier of equals first."""
+    scored = [(-c.score.fitness, c.id, c) for c in candidates if c.score is not None]
+    return [candidate for _, _, candidate in sorted(scored, key=lambda entry: entry[:2])]
+
+
+def best_of(candidates: Iterable[Candidate]) -> Candidate | None:
+    """Return the fittest candidate, the earlier of equals; None if none is scored."""
+    return next(iter(ranked(candidates)), None)

@@ -25,7 +25,7 @@ from reward_synth.reward.facade import FACADE_NAMES
 from reward_synth.reward.sandbox import Sandbox
 from reward_synth.rollout.video import VideoWorker
 from reward_synth.search.budget import Budget
-from reward_synth.search.candidate import Candidate
+from reward_synth.search.candidate import Candidate, best_of, ranked
 from reward_synth.search.config import RunConfig, config_from_json
 from reward_synth.search.listener import Comparison, Listener, Tick
 from reward_synth.search.proposals import propose_generation, traced_of
@@ -173,12 +173,12 @@ class _Search:
         began = time.monotonic()
         settings = self._config.search
         earlier = self._store.candidates()
-        ranked = _ranked(earlier)
+        best = ranked(earlier)
         context = Context(
             description=self._task.description,
             generation=generation,
-            parent=_parent(ranked[0]) if ranked else None,
-            elites=tuple(_parent(c) for c in ranked[1 : 1 + settings.elites]),
+            parent=_parent(best[0]) if best else None,
+            elites=tuple(_parent(c) for c in best[1 : 1 + settings.elites]),
             failures=_failures(earlier),
             seed=derive_seed(self._config.seed, "propose", generation),
         )
@@ -253,17 +253,6 @@ class _Search:
     def _finish(self) -> None:
         self._videos.wait()
         self._budget.seconds()
-
-
-def best_of(candidates: list[Candidate]) -> Candidate | None:
-    """Return the candidate of the highest fitness, the earlier one of equals; None if none."""
-    ranked = _ranked(candidates)
-    return ranked[0] if ranked else None
-
-
-def _ranked(candidates: list[Candidate]) -> list[Candidate]:
-    scored = [c for c in candidates if c.score is not None]
-    return sorted(scored, key=lambda c: (-c.score.fitness if c.score else 0.0, c.id))
 
 
 def _parent(candidate: Candidate) -> Parent:

@@ -210,8 +210,12 @@ class Store:
 def _connect(path: Path) -> sqlite3.Connection:
     try:
         connection = sqlite3.connect(path, timeout=30.0)
+    except sqlite3.DatabaseError as error:
+        raise RunError(f"{path} cannot be opened: {error}.") from error
+    try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
     except sqlite3.DatabaseError as error:
-        raise RunError(f"{path} cannot be opened: {error}.") from error
+        connection.close()
+        raise RunError(f"{path} cannot be read: {error}.") from error
     return connection

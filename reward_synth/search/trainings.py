@@ -128,7 +128,7 @@ class Trainer:
                 scores[name] = _score(mine)
         expert = scores.get("expert")
         normalized = (
-            human_normalized(scores["found"].fitness, expert.fitness, scores["sparse"].fitness)
+            human_normalized(scores["found"], expert, scores["sparse"])
             if expert and "found" in scores
             else math.nan
         )

@@ -10,7 +10,8 @@ from rich.console import Console
 from story import CANDIDATES, COMPARISON, make_candidate, make_tick, tell
 
 from reward_synth.cli.progress import LiveProgress, PlainProgress, progress_display, remaining
-from reward_synth.cli.tables import best_of, short_number
+from reward_synth.cli.tables import short_number
+from reward_synth.search.candidate import best_of
 
 
 class Clock:

@@ -34,7 +34,18 @@ def test_degenerate_intervals():
     assert interval(np.array([2.0, 2.0])) == (2.0, 2.0)
 
 
+def of(*trainings):
+    return score([np.array([t, t]) for t in trainings], [np.zeros(2)], [np.ones(2)])
+
+
 def test_human_normalized():
-    assert human_normalized(6.0, 4.0, 2.0) == 2.0
-    assert human_normalized(1.0, -4.0, 2.0) == pytest.approx(-1 / 6)
-    assert math.isnan(human_normalized(1.0, 2.0, 2.0))
+    found, expert, sparse = of(5.9, 6.1), of(3.9, 4.0, 4.1), of(1.9, 2.0, 2.1)
+    assert human_normalized(found, expert, sparse) == pytest.approx(2.0)
+    worse = of(-4.1, -4.0, -3.9)
+    assert human_normalized(of(0.9, 1.1), worse, sparse) == pytest.approx(-1 / 6)
+
+
+def test_no_normalized_score_where_expert_and_sparse_cannot_be_told_apart():
+    noisy, sparse = of(0.0, 4.0), of(1.9, 2.0, 2.1)
+    assert math.isnan(human_normalized(of(60.0, 60.0), noisy, sparse))
+    assert math.isnan(human_normalized(of(1.0), of(3.0), of(2.0)))

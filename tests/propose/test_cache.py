@@ -109,6 +109,7 @@ def test_folder_that_cannot_be_made(model, tmp_path):
 def test_an_answer_that_cannot_be_kept_is_still_handed_on(server, cached, ask, caplog):
     model = cached()
     model.folder.rmdir()
+    model.folder.write_text("in the way")
     with caplog.at_level(logging.WARNING):
         (answer,) = ask(model)
     assert answer.text == "question 0"

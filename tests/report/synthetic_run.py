@@ -129,6 +129,6 @@ def finish(folder: Path) -> None:
                 "best": "g02c05",
                 "steps": 65_000,
                 "scores": {name: asdict(value) for name, value in scores.items()},
-                "normalized": human_normalized(*(s.fitness for s in scores.values())),
+                "normalized": human_normalized(scores["found"], scores["expert"], scores["sparse"]),
             },
         )

@@ -12,11 +12,11 @@ import pytest
 from synthetic_run import REJECTIONS, begin, candidates, finish, program, trained
 
 from reward_synth.errors import RunError
-from reward_synth.feedback.scores import Score, score
+from reward_synth.feedback.scores import Score, difference, score
 from reward_synth.records import Rejection, Stage
 from reward_synth.report import programs, words
 from reward_synth.report.build import build_report
-from reward_synth.report.run import difference, read_curve
+from reward_synth.report.run import read_curve
 from reward_synth.search.store import Store
 
 

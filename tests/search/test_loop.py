@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from reward_synth.errors import ModelError, RunError
+from reward_synth.search.candidate import best_of
 from reward_synth.search.config import (
     BudgetSettings,
     FinalSettings,
@@ -24,7 +25,7 @@ from reward_synth.search.config import (
     SearchSettings,
     VideoSettings,
 )
-from reward_synth.search.loop import best_of, resume, start
+from reward_synth.search.loop import resume, start
 from reward_synth.search.store import Store
 from reward_synth.train.config import PPOConfig
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 from reward_synth.errors import ModelError
+from reward_synth.files import write_text
 from reward_synth.propose.llm.records import (
     Answer,
     Completion,
@@ -107,24 +106,10 @@ class CachedModel:
             **asdict(request),
         }
         try:
-            write_atomically(path, json.dumps(record, indent=1, ensure_ascii=False))
+            write_text(path, json.dumps(record, indent=1, ensure_ascii=False))
         except OSError as error:
             # The answer itself is fine, and handing it on is the best way to keep it.
             log.warning("cannot keep an answer in %s (%s); going on.", path, error.strerror)
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that after a crash it is there whole or not at all."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _completion(kept: Mapping[str, object]) -> Completion:
