@@ -12,9 +12,10 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from reward_synth.search.candidate import Candidate, best_of
+
 if TYPE_CHECKING:
     from reward_synth.feedback.scores import Score
-    from reward_synth.search.candidate import Candidate, best_of
     from reward_synth.search.listener import Comparison
     from reward_synth.task.task import Task
 
