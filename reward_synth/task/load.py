@@ -38,7 +38,7 @@ def find_task(name_or_path: str | Path) -> Path:
     if (path / "task.py").is_file():
         return path.resolve()
     if path.is_dir():
-        raise TaskError(f"{path} has no task.py. `reward-synth check` lists what a task needs.")
+        raise TaskError(f"{path} has no task.py: a task is a folder with task.py and task.md.")
     bundled = content_folder("envs") / str(name_or_path)
     if (bundled / "task.py").is_file():
         return bundled
