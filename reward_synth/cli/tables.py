@@ -91,17 +91,17 @@ def comparison_table(comparison: Comparison) -> RenderableType:
     of = "95% of mean" if count > 1 else "95% of episodes"
     _add_numbers(table, "fitness", of, "success", "human-normalized")
     for name, score in comparison.scores.items():
-        normalized = comparison.normalized if name == "found" else math.nan
+        normalized = comparison.normalized if name == "found" else None
         table.add_row(
             _REWARDS.get(name, name),
             *_score_cells(score),
-            "" if math.isnan(normalized) else f"{normalized:.2f}",
+            "" if normalized is None else f"{normalized:.2f}",
             style="bold green" if name == "found" else "",
         )
     trainings = f"{count} training{'s' if count > 1 else ''} of {comparison.steps:,} steps"
     heading = f"Final comparison: {trainings} from scratch, {one.episodes} held-out episodes each"
     formula = "human-normalized: (found - sparse) / |expert - sparse|"
-    if "expert" in comparison.scores and math.isnan(comparison.normalized):
+    if "expert" in comparison.scores and comparison.normalized is None:
         formula += "; left out, for these trainings do not tell expert and sparse apart"
     legend = Text(formula, style="dim")
     return Group(Text(heading, style="bold"), table, legend)

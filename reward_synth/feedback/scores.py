@@ -81,13 +81,13 @@ def difference(one: Score, other: Score) -> tuple[float, float, float] | None:
     return float(a.mean() - b.mean()), float(low), float(high)
 
 
-def human_normalized(found: Score, expert: Score, sparse: Score) -> float:
+def human_normalized(found: Score, expert: Score, sparse: Score) -> float | None:
     """(M - S) / |H - S|; Ma et al. (2024), "Eureka", section 4.1.
 
-    NaN if the trainings do not tell the expert from the sparse reward: then the
+    None if the trainings do not tell the expert from the sparse reward: then the
     scale has no length, and the quotient would be noise over noise.
     """
     gap = difference(expert, sparse)
     if gap is None or gap[1] <= 0.0 <= gap[2]:
-        return math.nan
+        return None
     return (found.fitness - sparse.fitness) / abs(expert.fitness - sparse.fitness)

@@ -37,12 +37,13 @@ class Comparison:
     Attributes:
       steps: environment steps of each training.
       scores: by reward: "found", "expert" (if the task has one) and "sparse".
-      normalized: the human-normalised score of the found reward, NaN without an expert.
+      normalized: the human-normalised score of the found reward; None without an expert,
+        or where its trainings cannot be told from the sparse reward's.
     """
 
     steps: int
     scores: dict[str, Score]
-    normalized: float
+    normalized: float | None
 
 
 class Listener(Protocol):

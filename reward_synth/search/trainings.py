@@ -129,8 +129,8 @@ class Trainer:
         expert = scores.get("expert")
         normalized = (
             human_normalized(scores["found"], expert, scores["sparse"])
-            if expert and "found" in scores
-            else math.nan
+            if expert and {"found", "sparse"} <= set(scores)
+            else None
         )
         comparison = Comparison(self.final_steps(), scores, normalized)
         return comparison, Spent(env_steps=steps, seconds=time.monotonic() - began)
@@ -218,12 +218,11 @@ class Trainer:
 
 def comparison_json(comparison: Comparison, best: Candidate) -> dict[str, Any]:
     """Return the comparison as it stands in the store."""
-    normalized = comparison.normalized
     return {
         "best": best.id,
         "steps": comparison.steps,
         "scores": {name: asdict(value) for name, value in comparison.scores.items()},
-        "normalized": normalized if math.isfinite(normalized) else None,
+        "normalized": comparison.normalized,
     }
 
 
@@ -233,8 +232,7 @@ def comparison_from_json(data: dict[str, Any]) -> Comparison:
         name: Score(**{**value, "trainings": tuple(value["trainings"])})
         for name, value in data["scores"].items()
     }
-    normalized = data["normalized"]
-    return Comparison(data["steps"], scores, math.nan if normalized is None else normalized)
+    return Comparison(data["steps"], scores, data["normalized"])
 
 
 def _score(rollouts: Sequence[Rollouts]) -> Score:
