@@ -13,6 +13,7 @@ import numpy as np
 
 from reward_synth.files import atomic_write, save_arrays
 from reward_synth.sim.cpu import CpuBackend
+from reward_synth.task import batched
 from reward_synth.task.task import Task
 from reward_synth.train.policy import Policy
 from reward_synth.train.rewards import Reward
@@ -115,7 +116,7 @@ def evaluate(
             _act(task, tuple(policies), states[-1].reshape(count, episodes, -1))
         ).reshape(backend.n, -1)
         state, diverged = backend.step(action)
-        terminated = np.asarray(_terminated(task, state)) & ~diverged
+        terminated = np.asarray(batched.terminated(task, state)) & ~diverged
         length += running
         end[running & terminated] = ENDS.index("terminated")
         end[running & diverged] = ENDS.index("diverged")
@@ -125,7 +126,7 @@ def evaluate(
         positions.append(_positions(backend))
     state, action, qpos = np.stack(states), np.stack(actions), np.stack(positions)
     last = np.take_along_axis(state, length[None, :, None], axis=0)[0]
-    success = np.asarray(_success(task, last)) > 0.5
+    success = np.asarray(batched.success(task, last)) > 0.5
     found = []
     for k, reward in enumerate(rewards):
         mine = slice(k * episodes, (k + 1) * episodes)
@@ -134,6 +135,7 @@ def evaluate(
             x[:, mine].reshape(steps, -1) for x in (state[:-1], action, state[1:])
         )
         values, terms = reward.function(before, applied, after, reward.weights)
+        fitness = batched.fitness(task, before, applied, after)
         found.append(
             Rollouts(
                 length=length[mine],
@@ -141,7 +143,7 @@ def evaluate(
                 success=success[mine],
                 state=state[:, mine],
                 action=action[:, mine],
-                fitness=np.asarray(_fitness(task, before, applied, after)).reshape(-1, episodes),
+                fitness=np.asarray(fitness).reshape(-1, episodes),
                 reward=np.asarray(values).reshape(-1, episodes),
                 terms=np.asarray(terms).reshape(len(action), episodes, -1),
                 qpos=qpos[:, mine],
@@ -156,22 +158,5 @@ def _positions(backend: CpuBackend) -> np.ndarray:
 
 @partial(jax.jit, static_argnums=0)
 def _act(task: Task, policies: tuple[Policy, ...], state: jax.Array) -> jax.Array:
-    observe = jax.vmap(lambda vector: task.observe(task.view(vector)))
-    return jnp.stack([policy.act(observe(state[k])) for k, policy in enumerate(policies)])
-
-
-@partial(jax.jit, static_argnums=0)
-def _terminated(task: Task, state: jax.Array) -> jax.Array:
-    return jax.vmap(lambda vector: jnp.asarray(task.terminated(task.view(vector)), bool))(state)
-
-
-@partial(jax.jit, static_argnums=0)
-def _success(task: Task, state: jax.Array) -> jax.Array:
-    return jax.vmap(lambda vector: task.success(task.view(vector)))(state)
-
-
-@partial(jax.jit, static_argnums=0)
-def _fitness(task: Task, state: jax.Array, action: jax.Array, next_state: jax.Array) -> jax.Array:
-    return jax.vmap(lambda s, a, n: task.fitness(task.view(s), a, task.view(n)))(
-        state, action, next_state
-    )
+    observed = [batched.observe(task, states) for states in state]
+    return jnp.stack([policy.act(o) for policy, o in zip(policies, observed, strict=True)])

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
-import jax
 import numpy as np
 
 from reward_synth.sim.backend import Backend
+from reward_synth.task import batched
 from reward_synth.task.task import Task
 
 
@@ -63,7 +62,7 @@ class VectorEnv:
         self._steps += 1
         length = self._steps.copy()
         if self._task.description.terminates:
-            terminated = np.asarray(_terminated(self._task, next_state)) & ~diverged
+            terminated = np.asarray(batched.terminated(self._task, next_state)) & ~diverged
         else:
             terminated = np.zeros(self.n, bool)
         limit = length >= self._task.description.episode_steps
@@ -83,8 +82,3 @@ class VectorEnv:
         """Continue from ``checkpoint``, in environments of the same task and keys."""
         self._steps[:] = saved["steps"]
         self.state = self._backend.restore(saved).copy()
-
-
-@partial(jax.jit, static_argnums=0)
-def _terminated(task: Task, states: np.ndarray) -> jax.Array:
-    return jax.vmap(lambda vector: task.terminated(task.view(vector)))(states)

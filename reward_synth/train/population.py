@@ -19,6 +19,7 @@ import numpy as np
 from reward_synth.records import Rejection, Stage
 from reward_synth.sim.cpu import CpuBackend
 from reward_synth.sim.vector import VectorEnv
+from reward_synth.task import batched
 from reward_synth.task.task import Task
 from reward_synth.train import networks
 from reward_synth.train.config import PPOConfig
@@ -188,7 +189,10 @@ class Population:
             for x in (rollout.state[k], np.clip(rollout.action[k], -1, 1), rollout.next_state[k])
         )
         values, terms = reward.function(state, action, next_state, reward.weights)
-        observation, next_observation, fitness = _judge(self.task, state, action, next_state)
+        observation, next_observation = (
+            batched.observe(self.task, states) for states in (state, next_state)
+        )
+        fitness = batched.fitness(self.task, state, action, next_state)
         shape = self.config.horizon, self.config.envs
         batch = Batch(
             observation=observation.reshape(*shape, -1),
@@ -293,23 +297,12 @@ def _act(
     Unrolled over members: small matrix products run faster one by one than
     batched, and each gives the bits that it gives alone.
     """
-    observe = jax.vmap(lambda vector: task.observe(task.view(vector)))
     actions = []
     for k, (network, statistics) in enumerate(policies):
-        observation = statistics.normalize(observe(state[k]))
+        observation = statistics.normalize(batched.observe(task, state[k]))
         mean = networks.action_mean(network, observation)
         actions.append(mean + jnp.exp(network.log_std) * noise[k])
     return jnp.stack(actions)
-
-
-@partial(jax.jit, static_argnums=0)
-def _judge(
-    task: Task, state: jax.Array, action: jax.Array, next_state: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Return observations, (b, O), those of the next states, (b, O), and fitness, (b,)."""
-    observe = jax.vmap(lambda vector: task.observe(task.view(vector)))
-    fitness = jax.vmap(lambda s, a, n: task.fitness(task.view(s), a, task.view(n)))
-    return observe(state), observe(next_state), fitness(state, action, next_state)
 
 
 def _problem(
