@@ -1,11 +1,12 @@
 # make run    a search on the hopper, from nothing but Python 3.11 or newer; the last line
 #             printed is the run folder. Settings: make run ARGS="task=ant llm=openai"
-# make test   lint, types and tests, as CI runs them
+# make test   lint, types and tests, as CI runs them first
+# make test-extras  tests of the optional extras, which it installs: Stable-Baselines3, MJX
 # make pins   renew constraints.txt from the versions in .venv
 # make clean  remove what the others made, except outputs/
 
 .SILENT:
-.PHONY: help run test pins clean
+.PHONY: help run test test-extras pins clean
 
 BIN := .venv/bin
 ARGS ?=
@@ -24,13 +25,16 @@ test: .venv/.dev
 	$(BIN)/pyright
 	$(BIN)/pytest $(PYTEST_ARGS)
 
-pins: .venv/.dev
+test-extras: .venv/.extras
+	$(BIN)/pytest $(PYTEST_ARGS) tests/extras
+
+pins: .venv/.extras
 	{ echo "# The versions that this release is tested with. Made with: make pins"; \
-	  $(BIN)/python -m pip freeze --exclude-editable | grep -E '^[A-Za-z0-9._-]+==' | sort -f; \
+	  $(BIN)/python -m pip freeze --exclude-editable | grep -E '^[A-Za-z0-9._-]+==' | sed 's/+.*//' | sort -f; \
 	} > constraints.txt
 
 clean:
-	rm -rf .venv/.core .venv/.dev dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv/.core .venv/.dev .venv/.extras dist .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 	if [ -L .venv ]; then rm .venv; else rm -rf .venv; fi
 
@@ -54,3 +58,8 @@ clean:
 	echo "Installing reward-synth and its development tools into .venv; this is done once." >&2
 	$(PIP) -e '.[dev]'
 	touch .venv/.core $@
+
+.venv/.extras: pyproject.toml constraints.txt | .venv/bin/python
+	echo "Installing reward-synth with its extras into .venv; this is done once." >&2
+	$(PIP) -e '.[dev,sb3,mjx]'
+	touch .venv/.core .venv/.dev $@
