@@ -25,7 +25,8 @@ from reward_synth.search.store import Spent
 from reward_synth.task.task import Task
 from reward_synth.train.job import train
 from reward_synth.train.policy import Policy
-from reward_synth.train.population import Member, Progress
+from reward_synth.train.population import Member
+from reward_synth.train.progress import Progress
 from reward_synth.train.rewards import Reward, expert_reward, sparse_reward, traced_reward
 
 # (environment steps done by all members, their best mean fitness just now)

@@ -53,6 +53,7 @@ class CpuBackend:
         self._diverged = np.zeros(self.n, bool)
         self._episode = np.zeros(self.n, np.int64)
         self._bank = _ResetBank(task, keys)
+        self._running: np.ndarray | None = None  # which are stepped; None for all
 
     @property
     def qpos(self) -> np.ndarray:
@@ -90,12 +91,18 @@ class CpuBackend:
         self._ctrl += task.action_offset
         try:
             # Sensors are made current at the new state: mj_step alone leaves them a substep behind.
-            self._batch.step(nstep=task.frame_skip, stage=mujoco.mjtStage.mjSTAGE_VEL)
+            stage = mujoco.mjtStage.mjSTAGE_VEL
+            self._batch.step(self._running, nstep=task.frame_skip, stage=stage)
         except SimulationError as error:
             self._diverged[error.ids] = True
         self._diverged |= self._batch.warning[:, DIVERGENCE, 1].any(axis=1)
         self._diverged |= ~np.isfinite(self._batch.state).all(axis=1)
         return self._read(), self._diverged.copy()
+
+    def retire(self, ids: np.ndarray) -> None:
+        """Step simulations ``ids`` no more: they keep their state, and cost nothing."""
+        running = np.arange(self.n) if self._running is None else self._running
+        self._running = np.setdiff1d(running, ids)
 
     def checkpoint(self) -> dict[str, np.ndarray]:
         """Return copies of all that changes; see ``Backend.checkpoint``."""

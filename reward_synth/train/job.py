@@ -16,7 +16,8 @@ from reward_synth.records import Rejection
 from reward_synth.task.task import Task
 from reward_synth.train.config import PPOConfig
 from reward_synth.train.policy import Policy
-from reward_synth.train.population import Member, Population, Progress
+from reward_synth.train.population import Member, Population
+from reward_synth.train.progress import Progress
 
 _SECONDS_BETWEEN_CHECKPOINTS = 10.0
 

@@ -13,7 +13,7 @@ from reward_synth.train import networks
 from reward_synth.train.config import PPOConfig
 from reward_synth.train.normalize import RunningStatistics, discounted_sums
 from reward_synth.train.policy import Policy
-from reward_synth.train.ppo import Batch, init_learner, learn
+from reward_synth.train.ppo import Batch, init_learner, learn, shuffle
 
 CONFIG = PPOConfig(envs=16, horizon=16, epochs=4, minibatches=4, learning_rate=3e-3, discount=0.9)
 ITERATIONS = 60
@@ -23,10 +23,10 @@ def train_on(probe, config=CONFIG, iterations=ITERATIONS):
     """Train on a probe: (rng, action) -> (observation, next_observation, reward, terminated)."""
     rng = np.random.default_rng(0)
     learner = init_learner(jax.random.key(0), config, iterations, 1, 1)
-    for _ in range(iterations):
+    for iteration in range(iterations):
         shape = config.horizon, config.envs
         batch = probe(rng, shape, learner)
-        learner, health = learn(learner, batch, config, iterations)
+        learner, health = learn(learner, batch, shuffle(0, iteration, config), config, iterations)
         assert np.isfinite([float(x) for x in health]).all()
     return learner
 
@@ -129,3 +129,15 @@ def test_initialisation_is_orthogonal_with_the_stated_gains():
     np.testing.assert_allclose(output.T @ output, 1e-4 * np.eye(3), atol=1e-6)
     assert all(float(jnp.abs(layer.bias).max()) == 0 for layer in network.actor + network.critic)
     np.testing.assert_allclose(network.log_std, -0.5)
+
+
+def test_every_epoch_sees_every_sample_once():
+    order = shuffle(3, 5, CONFIG)
+    assert order.shape == (CONFIG.epochs * CONFIG.minibatches, CONFIG.batch // CONFIG.minibatches)
+    epochs = order.reshape(CONFIG.epochs, -1)
+    for epoch in epochs:
+        np.testing.assert_array_equal(np.sort(epoch), np.arange(CONFIG.batch))
+    assert len({epoch.tobytes() for epoch in epochs}) == CONFIG.epochs
+    np.testing.assert_array_equal(order, shuffle(3, 5, CONFIG))
+    assert not np.array_equal(order, shuffle(3, 6, CONFIG))
+    assert not np.array_equal(order, shuffle(4, 5, CONFIG))

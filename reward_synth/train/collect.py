@@ -1,0 +1,169 @@
+"""Collecting experience: what every source of it promises, and the one that steps CPU threads.
+
+Each member has random streams of its own, so that what it meets does not depend on its
+neighbours, nor on which collector it is.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from reward_synth.sim.cpu import CpuBackend
+from reward_synth.sim.vector import VectorEnv
+from reward_synth.task import batched
+from reward_synth.task.task import Task
+from reward_synth.train import networks
+from reward_synth.train.config import PPOConfig
+from reward_synth.train.policy import Policy
+
+Array = jax.Array | np.ndarray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Experience:
+    """T steps of K members' N environments; belongs to its collector, which may reuse it.
+
+    Attributes:
+      state: (K, T, N, S).
+      next_state: (K, T, N, S) the true next states, also where an episode ended.
+      action: (K, T, N, A) as the policy drew it, before clipping to [-1, 1].
+      terminated: (K, T, N) bool, the task ended the episode.
+      truncated: (K, T, N) bool, the time limit or divergence cut it short.
+      diverged: (K, T, N) bool, a subset of ``truncated``.
+      length: (K, T, N) int, steps of the episode so far, this one included.
+    """
+
+    state: Array
+    next_state: Array
+    action: Array
+    terminated: Array
+    truncated: Array
+    diverged: Array
+    length: Array
+
+
+class Collector(Protocol):
+    """Steps all members' environments with their policies, on one kind of device."""
+
+    def collect(self, policies: Sequence[Policy], iteration: int) -> Experience:
+        """Return ``horizon`` steps of each member; the same iteration draws the same noise."""
+        ...
+
+    def retire(self, member: int) -> None:
+        """Spend no more on a member that was dropped; its experience means nothing from now on."""
+        ...
+
+    def checkpoint(self) -> dict[str, np.ndarray]:
+        """Return what a collector of the same task and seeds needs to continue bit-identically."""
+        ...
+
+    def restore(self, saved: dict[str, np.ndarray]) -> None:
+        """Continue from ``checkpoint``."""
+        ...
+
+
+def stream(seed: int, purpose: str) -> jax.Array:
+    """Each purpose has a stream of its own, so that none depends on how often others draw."""
+    return jax.random.fold_in(jax.random.key(seed), zlib.crc32(purpose.encode()))
+
+
+def reset_keys(seeds: Sequence[int], envs: int) -> jax.Array:
+    """Return the keys of all environments' initial states, (K * N,)."""
+    return jnp.concatenate([jax.random.split(stream(seed, "resets"), envs) for seed in seeds])
+
+
+def noise_keys(seeds: Sequence[int]) -> jax.Array:
+    """Return the keys of the policies' noise, (K,)."""
+    return jnp.stack([stream(seed, "noise") for seed in seeds])
+
+
+@partial(jax.jit, static_argnums=2)
+def draw_noise(keys: jax.Array, iteration: int | jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """Return an iteration's standard normal noise, (K, *shape)."""
+    folded = jax.vmap(jax.random.fold_in, (0, None))(keys, iteration)
+    return jax.vmap(lambda key: jax.random.normal(key, shape))(folded)
+
+
+class CpuCollector:
+    """Steps ``mujoco.Batch`` on native threads; implements ``Collector``.
+
+    Args:
+      task: the task.
+      seeds: of the K members.
+      config: its ``envs`` and ``horizon`` count.
+      threads: physics threads; 0 for all cores.
+    """
+
+    def __init__(self, task: Task, seeds: Sequence[int], config: PPOConfig, threads: int) -> None:
+        self._task = task
+        self._noise_keys = noise_keys(seeds)
+        self._backend = CpuBackend(task, reset_keys(seeds, config.envs), threads=threads)
+        self._env = VectorEnv(task, self._backend)
+        self._experience = _empty(task, len(seeds), config)
+
+    def collect(self, policies: Sequence[Policy], iteration: int) -> Experience:
+        """Return ``horizon`` steps of each member; see ``Collector.collect``."""
+        env, out = self._env, self._experience
+        members, horizon, envs, actions = out.action.shape
+        noise = np.asarray(draw_noise(self._noise_keys, iteration, (horizon, envs, actions)))
+        for t in range(horizon):
+            state = env.state.reshape(members, envs, -1)
+            action = np.asarray(_act(self._task, tuple(policies), state, noise[:, t]))
+            step = env.step(np.clip(action, -1.0, 1.0).reshape(members * envs, actions))
+            out.state[:, t] = state
+            out.action[:, t] = action
+            for name in ("next_state", "terminated", "truncated", "diverged", "length"):
+                values = getattr(step, name)
+                getattr(out, name)[:, t] = values.reshape(members, envs, *values.shape[1:])
+        return out
+
+    def retire(self, member: int) -> None:
+        """Leave the member's simulations where they are; see ``Collector.retire``."""
+        envs = self._experience.state.shape[2]
+        self._backend.retire(np.arange(member * envs, (member + 1) * envs))
+
+    def checkpoint(self) -> dict[str, np.ndarray]:
+        """Return copies of all that changes; see ``Collector.checkpoint``."""
+        return self._env.checkpoint()
+
+    def restore(self, saved: dict[str, np.ndarray]) -> None:
+        """Continue from ``checkpoint``; see ``Collector.restore``."""
+        self._env.restore(saved)
+
+
+def _empty(task: Task, members: int, config: PPOConfig) -> Experience:
+    """Return buffers to write experience into."""
+    shape = members, config.horizon, config.envs
+    states, actions = task.description.state_size, task.description.action_size
+    return Experience(
+        state=np.zeros((*shape, states), np.float32),
+        next_state=np.zeros((*shape, states), np.float32),
+        action=np.zeros((*shape, actions), np.float32),
+        terminated=np.zeros(shape, bool),
+        truncated=np.zeros(shape, bool),
+        diverged=np.zeros(shape, bool),
+        length=np.zeros(shape, np.int64),
+    )
+
+
+@partial(jax.jit, static_argnums=0)
+def _act(task: Task, policies: tuple[Policy, ...], state: jax.Array, noise: jax.Array) -> jax.Array:
+    """Sample actions, (K, N, A), in states, (K, N, S).
+
+    Unrolled over members: small matrix products run faster one by one than
+    batched, and each gives the bits that it gives alone.
+    """
+    actions = []
+    for k, (network, statistics) in enumerate(policies):
+        observation = statistics.normalize(batched.observe(task, state[k]))
+        mean = networks.action_mean(network, observation)
+        actions.append(mean + jnp.exp(network.log_std) * noise[k])
+    return jnp.stack(actions)
