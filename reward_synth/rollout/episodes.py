@@ -20,12 +20,16 @@ from reward_synth.train.rewards import Reward
 
 ENDS = ("terminated", "time limit", "diverged")
 
+# Rewards are computed for this many steps at once: as many as PPO's default batch has, so that
+# they are not compiled again for every length of an evaluation.
+_STEPS_AT_ONCE = 2048
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rollouts:
     """E episodes of one policy; the time axis is as long as the longest of them, L steps.
 
-    Beyond an episode's length its entries repeat or continue the simulation and mean nothing.
+    Beyond an episode's length its state stands still, and rewards and fitness are zero.
 
     Attributes:
       length: (E,) steps of each episode.
@@ -50,19 +54,14 @@ class Rollouts:
     qpos: np.ndarray
 
     @property
-    def mask(self) -> np.ndarray:
-        """(L, E) bool, which steps belong to the episodes."""
-        return np.arange(len(self.fitness))[:, None] < self.length
-
-    @property
     def episode_fitness(self) -> np.ndarray:
         """(E,) each episode's fitness."""
-        return np.where(self.mask, self.fitness, 0.0).sum(0)
+        return self.fitness.sum(0)
 
     @property
     def episode_return(self) -> np.ndarray:
         """(E,) each episode's undiscounted sum of rewards."""
-        return np.where(self.mask, self.reward, 0.0).sum(0)
+        return self.reward.sum(0)
 
     @property
     def typical(self) -> int:
@@ -120,7 +119,10 @@ def evaluate(
         length += running
         end[running & terminated] = ENDS.index("terminated")
         end[running & diverged] = ENDS.index("diverged")
-        running &= ~(terminated | diverged)
+        over = running & (terminated | diverged)
+        if over.any():
+            backend.retire(np.flatnonzero(over))
+            running &= ~over
         states.append(state.copy())
         actions.append(action)
         positions.append(_positions(backend))
@@ -130,12 +132,9 @@ def evaluate(
     found = []
     for k, reward in enumerate(rewards):
         mine = slice(k * episodes, (k + 1) * episodes)
-        steps = len(action) * episodes
-        before, applied, after = (
-            x[:, mine].reshape(steps, -1) for x in (state[:-1], action, state[1:])
-        )
-        values, terms = reward.function(before, applied, after, reward.weights)
-        fitness = batched.fitness(task, before, applied, after)
+        happened = np.arange(len(action))[:, None] < length[mine]
+        steps = [x[happened] for x in (state[:-1, mine], action[:, mine], state[1:, mine])]
+        values, terms, fitness = _measure(task, reward, *steps)
         found.append(
             Rollouts(
                 length=length[mine],
@@ -143,13 +142,36 @@ def evaluate(
                 success=success[mine],
                 state=state[:, mine],
                 action=action[:, mine],
-                fitness=np.asarray(fitness).reshape(-1, episodes),
-                reward=np.asarray(values).reshape(-1, episodes),
-                terms=np.asarray(terms).reshape(len(action), episodes, -1),
+                fitness=_spread(fitness, happened),
+                reward=_spread(values, happened),
+                terms=_spread(terms, happened),
                 qpos=qpos[:, mine],
             )
         )
     return found
+
+
+def _measure(
+    task: Task, reward: Reward, state: np.ndarray, action: np.ndarray, next_state: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return rewards, (b,), terms, (b, T), and fitness, (b,), of b steps."""
+    values, terms, fitness = [], [], []
+    for start in range(0, len(state), _STEPS_AT_ONCE):
+        some = [x[start : start + _STEPS_AT_ONCE] for x in (state, action, next_state)]
+        count = len(some[0])
+        some = [np.resize(x, (_STEPS_AT_ONCE, x.shape[1])) for x in some]  # repeats, to fill up
+        of_steps, of_terms = reward.function(*some, reward.weights)
+        values.append(np.asarray(of_steps)[:count])
+        terms.append(np.asarray(of_terms)[:count])
+        fitness.append(np.asarray(batched.fitness(task, *some))[:count])
+    return np.concatenate(values), np.concatenate(terms), np.concatenate(fitness)
+
+
+def _spread(values: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """Return an array, (L, E, ...), of the values, (b, ...), where ``where``, (L, E), and zeros."""
+    out = np.zeros((*where.shape, *values.shape[1:]), values.dtype)
+    out[where] = values
+    return out
 
 
 def _positions(backend: CpuBackend) -> np.ndarray:

@@ -200,6 +200,7 @@ class _Search:
 
     def _afford(self, generation: int, candidates: int) -> None:
         """Raise ``BudgetError`` unless it fits; all but the first leave the final its share."""
+        self._budget.check_seconds()
         cost = self._trainer.generation_cost(candidates)
         reserve = self._trainer.final_cost() if generation else 0
         if not self._budget.allows(cost + reserve):

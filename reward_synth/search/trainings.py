@@ -176,7 +176,7 @@ class Trainer:
                 episodes,
                 threads=self.config.threads,
             )
-            taken += len(found) * found[0].fitness.size
+            taken += sum(int(rollout.length.sum()) for rollout in found)
             for (k, _), rollout in zip(trained, found, strict=True):
                 rollout.save(folders[k] / "rollout.npz")
                 rollouts[k] = rollout
@@ -203,7 +203,7 @@ class Trainer:
             score=result,
             episode_fitness=fitness,
             episode_return=rollouts.episode_return,
-            episode_terms=np.where(rollouts.mask[..., None], rollouts.terms, 0.0).sum(0),
+            episode_terms=rollouts.terms.sum(0),
             ends={name: int((rollouts.end == i).sum()) for i, name in enumerate(ENDS)},
             episode_steps=self.task.description.episode_steps,
         )

@@ -85,7 +85,8 @@ class CpuBackend:
         """
         task = self._task
         self._diverged |= ~np.isfinite(action).all(axis=1)
-        self._last_action[:] = action
+        rows = slice(None) if self._running is None else self._running
+        self._last_action[rows] = action[rows]
         self._last_action[self._diverged] = 0.0
         np.multiply(self._last_action, task.action_scale, out=self._ctrl)
         self._ctrl += task.action_offset

@@ -132,6 +132,23 @@ def not_a_number(backend: CpuBackend) -> None:
     backend.qpos[1] = np.nan
 
 
+def test_retired_simulations_stand_still_and_the_others_go_on(hopper, keys):
+    commands = actions(hopper, 20, 8)
+    whole, part = CpuBackend(hopper, keys), CpuBackend(hopper, keys)
+    whole.reset(), part.reset()
+    for command in commands[:10]:
+        whole.step(command), part.step(command)
+    part.retire(np.array([1, 5]))
+    part.retire(np.array([6]))
+    before = part.step(commands[10])[0].copy()
+    whole.step(commands[10])
+    for command in commands[11:]:
+        expected, after = whole.step(command)[0], part.step(command)[0]
+    gone = np.isin(np.arange(8), [1, 5, 6])
+    np.testing.assert_array_equal(after[gone], before[gone])
+    np.testing.assert_array_equal(after[~gone], expected[~gone])
+
+
 @pytest.mark.parametrize("harm", [explode, not_a_number])
 def test_divergence_is_reported_and_the_state_frozen(hopper, keys, harm, tmp_path, monkeypatch):
     """By default MuJoCo would carry on from the home pose as though nothing had been."""

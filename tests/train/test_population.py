@@ -12,6 +12,7 @@ from reward_synth.train.config import PPOConfig
 from reward_synth.train.job import train
 from reward_synth.train.policy import Policy
 from reward_synth.train.population import Member, Population
+from reward_synth.train.progress import episode_sums
 from reward_synth.train.rewards import Reward, expert_reward, sparse_reward
 
 CONFIG = PPOConfig(envs=8, horizon=16, epochs=2, minibatches=2, hidden=(16, 16))
@@ -108,6 +109,49 @@ def test_a_bad_reward_is_dropped_with_its_reason_and_disturbs_nobody(
     assert words in dropped.reason
     assert "only" in dropped.reason
     assert_identical(alone, kept)
+
+
+def test_a_dropped_member_is_stepped_no_more_and_stays_dropped(task):
+    nan = reward_of(lambda s, a, n, w: n[:, 0] * jnp.nan)
+    members = [Member(nan, 6), Member(expert_reward(task), 5)]
+    population = Population(task, members, CONFIG, 6)
+    assert [p is None for p in population.iterate()] == [True, False]
+    stepped = []
+
+    def spy(batch):
+        step = batch.step
+
+        def counted(ids=None, **options):
+            stepped.append(batch.nsim if ids is None else len(ids))
+            step(ids, **options)
+
+        batch.step = counted
+
+    spy(population._collector._backend._batch)
+    population.iterate()
+    assert set(stepped) == {CONFIG.envs}
+    again = Population(task, members, CONFIG, 6)
+    again.restore(population.checkpoint())
+    one, other = population.iterate(), again.iterate()
+    assert one == other
+    assert one[0] is None
+    assert again.rejections == population.rejections
+
+
+def test_episode_sums_equal_those_of_a_loop():
+    rng = np.random.default_rng(0)
+    running, expected_running = np.zeros(3), np.zeros(3)
+    for _ in range(4):  # episodes go on from one batch to the next
+        values, done = rng.normal(size=(7, 3)), rng.random((7, 3)) < 0.3
+        expected = []
+        for n in range(3):
+            for value, over in zip(values[:, n], done[:, n], strict=True):
+                expected_running[n] += value
+                if over:
+                    expected.append(expected_running[n])
+                    expected_running[n] = 0.0
+        np.testing.assert_allclose(episode_sums(values, done, running), expected)
+        np.testing.assert_allclose(running, expected_running)
 
 
 def test_progress_adds_up(task):
