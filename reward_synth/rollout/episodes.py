@@ -159,11 +159,13 @@ def _measure(
     for start in range(0, len(state), _STEPS_AT_ONCE):
         some = [x[start : start + _STEPS_AT_ONCE] for x in (state, action, next_state)]
         count = len(some[0])
-        some = [np.resize(x, (_STEPS_AT_ONCE, x.shape[1])) for x in some]  # repeats, to fill up
-        of_steps, of_terms = reward.function(*some, reward.weights)
+        before, applied, after = (  # the last repeat some, to fill up
+            np.resize(x, (_STEPS_AT_ONCE, x.shape[1])) for x in some
+        )
+        of_steps, of_terms = reward.function(before, applied, after, reward.weights)
         values.append(np.asarray(of_steps)[:count])
         terms.append(np.asarray(of_terms)[:count])
-        fitness.append(np.asarray(batched.fitness(task, *some))[:count])
+        fitness.append(np.asarray(batched.fitness(task, before, applied, after))[:count])
     return np.concatenate(values), np.concatenate(terms), np.concatenate(fitness)
 
 
