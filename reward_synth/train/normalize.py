@@ -20,7 +20,7 @@ class RunningStatistics(NamedTuple):
     @classmethod
     def start(cls, shape: tuple[int, ...]) -> RunningStatistics:
         """Zero mean, unit variance, (almost) nothing seen."""
-        return cls(jnp.zeros(shape), jnp.ones(shape), jnp.asarray(1e-4))
+        return cls(jnp.zeros(shape), jnp.ones(shape), jnp.asarray(1e-4, jnp.float32))
 
     def update(self, batch: jax.Array) -> RunningStatistics:
         """Take in a batch, (..., *shape)."""
