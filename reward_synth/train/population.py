@@ -126,10 +126,12 @@ class Population:
         policies = [Policy.of(learner) for learner in self.learners]
         experience = self._collector.collect(policies, self.iteration)
         progress: list[Progress | None] = [None] * len(self.members)
-        judged = dict(self._side_by_side(partial(self._judge, experience), self._well()))
-        for k, batch in judged.items():
-            names = self.members[k].reward.terms
-            self._drop(k, reward_problem(batch.reward, batch.terms, names))
+        judged: dict[int, _Judged] = {}
+        for k, batch in self._side_by_side(partial(self._judge, experience), self._well()):
+            if isinstance(batch, Rejection):
+                self._drop(k, batch)
+            else:
+                judged[k] = batch
         learned = self._learn(judged)
         self.iteration += 1
         for k, (learner, health) in learned.items():
@@ -139,8 +141,8 @@ class Population:
                 progress[k] = self._progress(k, experience, judged[k], health)
         return progress
 
-    def _judge(self, experience: Experience, k: int) -> _Judged:
-        """Compute member k's rewards and advantages."""
+    def _judge(self, experience: Experience, k: int) -> _Judged | Rejection:
+        """Compute member k's rewards and advantages, or say why they cannot be learned from."""
         member, shape = self.members[k], experience.terminated.shape[1:]
         state, next_state, unclipped = (
             x[k].reshape(self.config.batch, -1)
@@ -149,19 +151,29 @@ class Population:
         action, observation, next_observation, fitness = _view(
             self.task, state, unclipped, next_state
         )
-        reward, terms = member.reward.function(state, action, next_state, member.reward.weights)
+        try:
+            values = member.reward.function(state, action, next_state, member.reward.weights)
+            reward, terms = (np.asarray(x).reshape(*shape, *x.shape[1:]) for x in values)
+        except Exception as error:  # noqa: BLE001 (a generated reward must not end the others)
+            return Rejection(
+                Stage.TRAIN,
+                f"the reward cannot be computed ({type(error).__name__}): make it simpler.",
+            )
+        problem = reward_problem(reward, terms, member.reward.terms)
+        if problem is not None:
+            return problem
         batch = Batch(
             observation=observation.reshape(*shape, -1),
             next_observation=next_observation.reshape(*shape, -1),
             action=jnp.asarray(experience.action[k]),
-            reward=reward.reshape(shape),
+            reward=jnp.asarray(reward),
             terminated=jnp.asarray(experience.terminated[k]),
             truncated=jnp.asarray(experience.truncated[k]),
         )
         samples, learner = prepare(self.learners[k], batch, self.config)
         return _Judged(
-            reward=np.asarray(reward).reshape(shape),
-            terms=np.asarray(terms).reshape(*shape, -1),
+            reward=reward,
+            terms=terms,
             fitness=np.asarray(fitness).reshape(shape),
             samples=samples,
             learner=learner,

@@ -111,6 +111,20 @@ def test_a_bad_reward_is_dropped_with_its_reason_and_disturbs_nobody(
     assert_identical(alone, kept)
 
 
+def test_a_reward_that_cannot_be_computed_is_dropped_and_disturbs_nobody(task, tmp_path):
+    def crash(state, action, next_state, weights):
+        raise MemoryError("out of memory while compiling")
+
+    good = Member(expert_reward(task), 5)
+    alone, _ = run(task, [good, good], tmp_path / "alone")
+    kept, dropped = run(
+        task, [good, Member(Reward(("only",), np.zeros(0), crash), 6)], tmp_path / "both"
+    )
+    assert isinstance(dropped, Rejection)
+    assert "cannot be computed (MemoryError)" in dropped.reason
+    assert_identical(alone, kept)
+
+
 def test_a_dropped_member_is_stepped_no_more_and_stays_dropped(task):
     nan = reward_of(lambda s, a, n, w: n[:, 0] * jnp.nan)
     members = [Member(nan, 6), Member(expert_reward(task), 5)]
