@@ -153,7 +153,7 @@ class Trainer:
             fitness = [p.fitness for p in progress if p and math.isfinite(p.fitness)]
             self.on_progress(done * len(rewards), max(fitness, default=math.nan))
 
-        results = _train_with(self.config.trainer)(
+        results = train_with(self.config.trainer)(
             self.task,
             [Member(reward, seed) for reward, seed in zip(rewards, seeds, strict=True)],
             folders,
@@ -216,7 +216,7 @@ class Trainer:
         return self.config.train.iterations(steps) * self.config.train.batch
 
 
-def _train_with(trainer: str) -> Callable[..., list[Policy | Rejection]]:
+def train_with(trainer: str) -> Callable[..., list[Policy | Rejection]]:
     """Return the trainer's ``train``, all of which have ``train.job.train``'s contract."""
     if trainer == "jax":
         return job.train
