@@ -10,7 +10,7 @@ faster in software than multisampling.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable
 
 import mujoco
 import numpy as np
@@ -24,14 +24,18 @@ _OVERSAMPLING = 2
 
 
 def draw(
-    model: mujoco.MjModel, camera: str | None, postures: np.ndarray, width: int, height: int
-) -> Iterator[Image.Image]:
+    model: mujoco.MjModel,
+    camera: str | None,
+    postures: Iterable[np.ndarray],
+    width: int,
+    height: int,
+) -> Generator[Image.Image, None, None]:
     """Yield a picture of each posture.
 
     Args:
       model: the model; it is not changed.
       camera: a camera's name, None for MuJoCo's free camera.
-      postures: (F, nq) MuJoCo's positions.
+      postures: F of MuJoCo's positions, (nq,), each asked for when it is drawn.
       width: in pixels.
       height: in pixels.
 

@@ -7,6 +7,7 @@ from typing import Any, get_type_hints
 
 from reward_synth.errors import ConfigError, did_you_mean
 from reward_synth.propose.llm.select import CHOICES
+from reward_synth.train import sb3
 from reward_synth.train.config import PPOConfig
 
 
@@ -109,6 +110,7 @@ class RunConfig:
     Attributes:
       task: a bundled task's name, or the path of a folder.
       seed: of everything random.
+      trainer: "jax" is our PPO; "sb3" is Stable-Baselines3's, which needs its extra.
       sandbox: "auto" uses the layers that the machine offers; "strict" demands all.
       threads: physics threads; 0 for all cores. Results do not depend on it.
       llm, search, train, final, budget, video: see their classes.
@@ -116,7 +118,8 @@ class RunConfig:
 
     task: str = "hopper"
     seed: int = 0
-    sandbox: str = "auto"  # OmegaConf has no Literal
+    trainer: str = "jax"  # OmegaConf has no Literal
+    sandbox: str = "auto"
     threads: int = 0
     llm: LLMSettings = field(default_factory=LLMSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
@@ -157,6 +160,7 @@ class RunConfig:
         if not self.task:
             raise ConfigError("task is empty; name a bundled task or a folder.")
         for name, value, choices in (
+            ("trainer", self.trainer, ("jax", "sb3")),
             ("sandbox", self.sandbox, ("auto", "strict")),
             ("llm.kind", self.llm.kind, CHOICES),
         ):
@@ -173,6 +177,10 @@ class RunConfig:
                 f"train.minibatches is {self.train.minibatches}; it must divide train.envs x "
                 f"train.horizon = {self.train.batch}."
             )
+        if self.trainer == "sb3":
+            sb3.require()
+            if self.train.batch == self.train.minibatches:
+                raise ConfigError("trainer=sb3 needs minibatches of more than one step.")
         if self.video.width % 2 or self.video.height % 2:
             raise ConfigError("video.width and video.height must be even, for H.264.")
 

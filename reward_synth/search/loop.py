@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from reward_synth.task.task import Task
 
 _PACKAGES = ("reward-synth", "mujoco", "jax", "jaxlib", "numpy", "gymnasium", "openai")
+_PACKAGES_OF = {"sb3": ("stable-baselines3", "torch")}  # what a trainer adds
 _SHOWN_FAILURES = 4
 
 
@@ -69,7 +70,9 @@ def resume(folder: Path, listener: Listener) -> Comparison | None:
         saved = store.get("config")
         if saved is None:
             raise RunError(f"the run in {folder} was stopped before it began: start it anew.")
-        return _run(config_from_json(saved), store, listener)
+        config = config_from_json(saved)
+        config.check()  # the trainer's extra may be missing here
+        return _run(config, store, listener)
 
 
 def _run(config: RunConfig, store: Store, listener: Listener) -> Comparison | None:
@@ -341,7 +344,7 @@ def _note_task(store: Store, task: Task, config: RunConfig) -> None:
     if fingerprint is None:
         store.put("task", task.description.to_json())
         store.put("task_folder", str(task.folder))
-        store.put("versions", _versions())
+        store.put("versions", _versions(config))
         store.put("seeds", _seeds(config))
         store.put("task_fingerprint", task.fingerprint)
     elif fingerprint != task.fingerprint:
@@ -362,11 +365,12 @@ def _seeds(config: RunConfig) -> dict[str, Any]:
     }
 
 
-def _versions() -> dict[str, Any]:
+def _versions(config: RunConfig) -> dict[str, Any]:
+    packages = (*_PACKAGES, *_PACKAGES_OF.get(config.trainer, ()))
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
-        **{package: version(package) for package in _PACKAGES},
+        **{package: version(package) for package in packages},
     }
 
 

@@ -23,7 +23,7 @@ from reward_synth.search.proposals import load_traced
 from reward_synth.search.seeds import derive_seed
 from reward_synth.search.store import Spent
 from reward_synth.task.task import Task
-from reward_synth.train.job import train
+from reward_synth.train import job, sb3
 from reward_synth.train.policy import Policy
 from reward_synth.train.population import Member
 from reward_synth.train.progress import Progress
@@ -154,7 +154,7 @@ class Trainer:
             fitness = [p.fitness for p in progress if p and math.isfinite(p.fitness)]
             self.on_progress(done * len(rewards), max(fitness, default=math.nan))
 
-        results = train(
+        results = train_with(self.config.trainer)(
             self.task,
             [Member(reward, seed) for reward, seed in zip(rewards, seeds, strict=True)],
             folders,
@@ -215,6 +215,16 @@ class Trainer:
     def _whole(self, steps: int) -> int:
         """Round down to whole iterations."""
         return self.config.train.iterations(steps) * self.config.train.batch
+
+
+def train_with(trainer: str) -> Callable[..., list[Policy | Rejection]]:
+    """Return the trainer's ``train``, all of which have ``train.job.train``'s contract."""
+    if trainer == "jax":
+        return job.train
+    sb3.require()
+    from reward_synth.train.sb3 import job as sb3_job
+
+    return sb3_job.train
 
 
 def comparison_json(comparison: Comparison, best: Candidate) -> dict[str, Any]:

@@ -157,27 +157,31 @@ def resolve(model: mujoco.MjModel, sources: Sequence[FieldSource] | None) -> Fie
     fields: list[Field] = []
     entries: list[tuple[Block, int]] = []
     for source in declared:
-        _check_name(source.name, fields)
+        check_name(source.name, fields)
         indices, unit, frame = _locate(model, source)
         values = tuple(home[source.block][indices].tolist())
         shape = () if len(indices) == 1 else (len(indices),)
         fields.append(Field(source.name, shape, unit, frame, source.meaning, values))
         entries.extend((source.block, index) for index in indices)
-    fields.append(
-        Field(
-            name=LAST_ACTION,
-            shape=(model.nu,),
-            unit="1",
-            frame="actuator",
-            meaning="action applied in the step before, in [-1, 1]; zero after a reset",
-            home=(0.0,) * model.nu,
-        )
-    )
+    fields.append(last_action(model.nu))
     entries.extend(("last_action", index) for index in range(model.nu))
     return FieldLayout(tuple(fields), _pieces(entries))
 
 
-def _check_name(name: str, fields: Sequence[Field]) -> None:
+def last_action(size: int) -> Field:
+    """Return the built-in field of the action before, for ``size`` actions."""
+    return Field(
+        name=LAST_ACTION,
+        shape=(size,),
+        unit="1",
+        frame="actuator",
+        meaning="action applied in the step before, in [-1, 1]; zero after a reset",
+        home=(0.0,) * size,
+    )
+
+
+def check_name(name: str, fields: Sequence[Field]) -> None:
+    """Raise ``TaskError`` unless ``name`` can be a field's, beside the fields before it."""
     if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
         raise TaskError(f"field {name!r} is not a usable name: use letters, digits, _.")
     if name == LAST_ACTION or any(field.name == name for field in fields):

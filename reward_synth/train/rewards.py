@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from reward_synth.errors import TaskError
-from reward_synth.records import Rejection, TracedReward
+from reward_synth.records import Rejection, TaskDescription, TracedReward
 from reward_synth.reward.verify import BatchedReward, load
 from reward_synth.state import State
 from reward_synth.task.task import Task
@@ -36,7 +36,12 @@ def traced_reward(traced: TracedReward, task: Task) -> Reward | Rejection:
 
     No generated Python runs.
     """
-    function = load(traced, task.description)
+    return described_reward(traced, task.description)
+
+
+def described_reward(traced: TracedReward, description: TaskDescription) -> Reward | Rejection:
+    """Load a generated reward for whatever has this description; see ``traced_reward``."""
+    function = load(traced, description)
     if isinstance(function, Rejection):
         return function
     weights = np.array([value for _, value in traced.program.weights], np.float32)

@@ -24,6 +24,7 @@ MISTAKES = {
     "train.hidden=[a]": "train.hidden must be a list of whole numbers, such as [64,64], not [a].",
     "train.learning_rate=fast": "train.learning_rate must be a number, not fast.",
     "llm.dollars_per_million=[1]": "llm.dollars_per_million must be [input, output]",
+    "trainer=sb": "trainer is 'sb'. Did you mean 'sb3'? It must be one of jax, sb3.",
     "llm=ofline": "llm has no preset 'ofline'. Did you mean 'offline'? Choose from auto,",
     "llm.kind=ofline": "llm.kind is 'ofline'. Did you mean 'offline'?",
     "sandbox=stric": "sandbox is 'stric'. Did you mean 'strict'?",
@@ -91,6 +92,14 @@ def test_a_mistake_in_the_last_of_many_runs_shows_before_the_first(
 )
 def test_commands(arguments: list[str], remedy: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert remedy in stderr_line(capsys, *arguments)
+
+
+def test_a_missing_extra_shows_before_anything_is_written(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reward_synth.train.sb3.find_spec", lambda name: None)
+    remedy = "trainer=sb3 needs the sb3 extra: pip install 'reward-synth[sb3]'."
+    assert remedy in stderr_line(capsys, "run", "trainer=sb3")
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,62 @@
+"""What a step of a batch is worth: everything that follows from its states, compiled as one."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from reward_synth.task import Task, batched
+from reward_synth.train.rewards import Reward
+
+
+class Outcome(NamedTuple):
+    """Of n steps.
+
+    Attributes:
+      observation: (n, O) of the next states.
+      reward: (n,).
+      terms: (n, T) of the reward.
+      fitness: (n,).
+      success: (n,) bool, the goal holds in the next state.
+      terminated: (n,) bool, the task ends the episode there.
+    """
+
+    observation: np.ndarray
+    reward: np.ndarray
+    terms: np.ndarray
+    fitness: np.ndarray
+    success: np.ndarray
+    terminated: np.ndarray
+
+
+def outcome(
+    task: Task, reward: Reward, state: np.ndarray, action: np.ndarray, next_state: np.ndarray
+) -> Outcome:
+    """Evaluate steps from states, (n, S), with actions, (n, A) in [-1, 1], to states, (n, S)."""
+    return Outcome(
+        *jax.device_get(_outcome(task, reward, state, action, next_state, reward.weights))
+    )
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _outcome(
+    task: Task,
+    reward: Reward,
+    state: jax.Array,
+    action: jax.Array,
+    next_state: jax.Array,
+    weights: jax.Array,
+) -> tuple[jax.Array, ...]:
+    value, terms = reward.function(state, action, next_state, weights)
+    return (
+        jnp.asarray(batched.observe(task, next_state), jnp.float32),
+        value,
+        terms,
+        batched.fitness(task, state, action, next_state),
+        batched.success(task, next_state) > 0.5,
+        batched.terminated(task, next_state),
+    )
