@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +60,7 @@ def train(
         progress = population.iterate()
         for lines, entry in zip(history, progress, strict=True):
             if entry is not None:
-                lines.append(_jsonable(entry))
+                lines.append(entry.to_json())
         on_iteration(population.iteration * config.batch, progress)
         if time.monotonic() - saved > _SECONDS_BETWEEN_CHECKPOINTS:
             _save(population, history, checkpoint)
@@ -92,11 +90,3 @@ def _restore(population: Population, path: Path) -> History:
         saved = dict(arrays)
     population.restore(saved)
     return json.loads(str(saved["history"]))
-
-
-def _jsonable(progress: Progress) -> dict[str, object]:
-    """Return the record as JSON has it, which knows no NaN."""
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in asdict(progress).items()
-    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -43,6 +43,13 @@ class Progress:
     entropy: float
     explained_variance: float
     value_loss: float
+
+    def to_json(self) -> dict[str, object]:
+        """Return the record as JSON has it, which knows no NaN."""
+        return {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in asdict(self).items()
+        }
 
 
 def reward_problem(reward: np.ndarray, terms: np.ndarray, names: Sequence[str]) -> Rejection | None:

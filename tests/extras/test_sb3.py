@@ -24,6 +24,7 @@ from reward_synth.rollout.episodes import evaluate
 from reward_synth.sim.cpu import CpuBackend
 from reward_synth.task import bundled_tasks, load_task
 from reward_synth.train import sb3
+from reward_synth.train.collect import reset_keys
 from reward_synth.train.config import PPOConfig
 from reward_synth.train.job import train as train_with_jax
 from reward_synth.train.policy import Policy
@@ -123,9 +124,7 @@ def test_ends_are_as_they_look_for_them(task) -> None:
 
 def test_same_initial_states_as_our_trainer(task) -> None:
     member = Member(expert_reward(task), 11)
-    from reward_synth.train.population import _stream
-
-    stream = jax.random.split(_stream(member, "resets"), 8)
+    stream = reset_keys([member.seed], 8)
     backend = CpuBackend(task, stream)
     np.testing.assert_array_equal(
         SimVecEnv(task, member.reward, stream).reset()[:, 0], backend.reset()[:, 0]

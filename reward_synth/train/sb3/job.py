@@ -23,18 +23,18 @@ from reward_synth.gym.outcome import Outcome
 from reward_synth.records import Rejection, Stage
 from reward_synth.sim.vector import Step
 from reward_synth.task import Task
+from reward_synth.train.collect import reset_keys
 from reward_synth.train.config import PPOConfig
-from reward_synth.train.job import _jsonable
 from reward_synth.train.policy import Policy
-from reward_synth.train.population import (
-    Member,
-    Progress,
-    _episode_sums,
-    _mean,
-    _problem,
-    _stream,
-)
+from reward_synth.train.population import Member
 from reward_synth.train.ppo import Health
+from reward_synth.train.progress import (
+    Progress,
+    episode_sums,
+    mean,
+    reward_problem,
+    update_problem,
+)
 from reward_synth.train.sb3.model import make_ppo, one_thread, to_policy
 from reward_synth.train.sb3.vec_env import SimVecEnv
 
@@ -70,7 +70,7 @@ def train(
 
         journal = _Journal(member, config, on_progress)
         result = _train_member(task, journal, iterations, threads)
-        lines = [json.dumps(_jsonable(entry)) + "\n" for entry in journal.history]
+        lines = [json.dumps(entry.to_json()) + "\n" for entry in journal.history]
         write_text(folder / "metrics.jsonl", "".join(lines))
         if isinstance(result, Policy):
             result.save(folder / "policy.npz")
@@ -89,7 +89,7 @@ def _train_member(
     task: Task, journal: _Journal, iterations: int, threads: int
 ) -> Policy | Rejection:
     member, config = journal.member, journal.config
-    keys = jax.random.split(_stream(member, "resets"), config.envs)
+    keys = reset_keys([member.seed], config.envs)
     env = SimVecEnv(task, member.reward, keys, threads=threads, on_step=journal.add)
     with one_thread():
         model = make_ppo(env, config, iterations, member.seed)
@@ -100,7 +100,10 @@ def _train_member(
         except ValueError as error:
             if "distribution Normal" not in str(error):
                 raise
-            return journal.diverged()  # torch refuses a distribution whose parameters are NaN
+            # torch refuses a distribution whose parameters are NaN
+            problem = update_problem(_health_of(*[math.nan] * len(Health._fields)))
+            assert problem is not None
+            return problem
     return to_policy(model)
 
 
@@ -129,7 +132,8 @@ class _Journal:
 
     def add(self, step: Step, result: Outcome) -> None:
         """Take in a step of N environments; a bad reward ends the training before it harms."""
-        self._check(result.reward, result.terms, _WELL)
+        names = self.member.reward.terms
+        _drop_for(reward_problem(result.reward[None], result.terms[None], names))
         self._steps.append((step, result))
 
     def sum_up(self, health: Health) -> None:
@@ -143,22 +147,20 @@ class _Journal:
             np.stack([getattr(step, name) for step, _ in steps])
             for name in ("terminated", "truncated", "diverged", "length")
         )
-        names = self.member.reward.terms
-        terms = terms.reshape(-1, len(names))
-        self._check(reward, terms, health)
+        _drop_for(update_problem(health))
         done = terminated | truncated
         progress = Progress(
             steps=(len(self.history) + 1) * self.config.batch,
-            fitness=_mean(_episode_sums(fitness, done, self._fitness)),
-            episode_return=_mean(_episode_sums(reward, done, self._reward)),
-            length=_mean(length[done]),
+            fitness=mean(episode_sums(fitness, done, self._fitness)),
+            episode_return=mean(episode_sums(reward, done, self._reward)),
+            length=mean(length[done]),
             episodes=int(done.sum()),
             ends={
                 "terminated": int(terminated.sum()),
                 "time limit": int((truncated & ~diverged).sum()),
                 "diverged": int(diverged.sum()),
             },
-            terms=dict(zip(names, terms.mean(0).tolist(), strict=True)),
+            terms=dict(zip(self.member.reward.terms, terms.mean((0, 1)).tolist(), strict=True)),
             reward_std=float(reward.std()),
             kl=float(health.kl),
             clipped=float(health.clipped),
@@ -169,26 +171,15 @@ class _Journal:
         self.history.append(progress)
         self.on_progress(progress)
 
-    def diverged(self) -> Rejection:
-        """Return what is said of a policy that has become NaN."""
-        names = self.member.reward.terms
-        health = _health_of(*[math.nan] * len(Health._fields))
-        problem = _problem(np.zeros(1), np.zeros((1, len(names))), names, health)
-        assert problem is not None
-        return problem
 
-    def _check(self, reward: np.ndarray, terms: np.ndarray, health: Health) -> None:
-        problem = _problem(reward, terms, self.member.reward.terms, health)
-        if problem:
-            raise _DroppedError(problem)
+def _drop_for(problem: Rejection | None) -> None:
+    if problem is not None:
+        raise _DroppedError(problem)
 
 
 def _health_of(*numbers: SupportsFloat) -> Health:
     """Return numbers as the record of an update, which has them as JAX's arrays."""
     return Health(*[cast("jax.Array", float(number)) for number in numbers])
-
-
-_WELL = _health_of(*[0.0] * len(Health._fields))
 
 
 class _Watch(BaseCallback):
