@@ -232,7 +232,11 @@ class Graph:
 
     def concatenate(self, nodes: Sequence[Node], axis: int) -> Node:
         """Return arrays joined along an axis."""
-        nodes = [node for node in nodes if node.shape[axis]] or list(nodes[:1])
+        nested = [
+            n.operands if n.op == "concatenate" and n.parameters == (axis,) else (n,) for n in nodes
+        ]
+        flat = [node for some in nested for node in some]
+        nodes = [node for node in flat if node.shape[axis]] or flat[:1]
         if len(nodes) == 1:
             return nodes[0]
         shape = list(nodes[0].shape)

@@ -312,6 +312,8 @@ def _take(
     """Return entries of an array by their places in it, laid out flat.
 
     Args:
+      graph: where the nodes are made.
+      node: the array.
       base: where each slice begins; its axes are the result's first.
       offsets: where in a slice each entry is; its axes are the result's last.
       shape: the result's.

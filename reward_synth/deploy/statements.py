@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from keyword import iskeyword as is_keyword
 
 from reward_synth.deploy.graph import Node
-from reward_synth.deploy.torch_operations import Text, expression, quoted, tensor
+from reward_synth.deploy.text import Text, quoted, tensor
+from reward_synth.deploy.torch_operations import expression
 
 _LINE = 96  # characters
 _LONGEST = 72  # of an expression, beyond which its parts get names
@@ -34,7 +35,7 @@ _WORDS = {
 
 
 class Statements:
-    """Writes nodes one after the other; implements ``torch_operations.Writer``.
+    """Writes nodes one after the other; implements ``text.Writer``.
 
     Args:
       outputs: all that will be asked for.
@@ -62,6 +63,9 @@ class Statements:
 
     def text(self, node: Node) -> Text:
         """Return a node's variable or expression; its operands were written before."""
+        if id(node) not in self._texts:  # an array of constants, written where it is first used
+            self._texts[id(node)] = expression(node, self)
+            self._name(node, self._fresh("constant"))
         return self._texts[id(node)]
 
     def helper(self, name: str) -> str:
@@ -87,7 +91,7 @@ class Statements:
     def write(self, output: Node) -> Text:
         """Write what a node is computed from, and return its variable or expression."""
         for node in in_order([output]):
-            if id(node) not in self._texts:
+            if id(node) not in self._texts and (node.is_plain or node.value is None):
                 self._write(node)
         return tensor(output, self)
 
@@ -118,15 +122,15 @@ class Statements:
             self._name(node, self._suggestion(node))
 
     def _can_be_named(self, node: Node) -> bool:
-        named = node.is_plain or id(node) in self._named
-        return not named and len(self.text(node).text) > _SHORT
+        is_named = node.value is not None or node.is_plain or id(node) in self._named
+        return not is_named and len(self.text(node).text) > _SHORT
 
     def _wants_a_name(self, node: Node) -> bool:
         if node.is_plain:
             return False
         is_entry = node.op == "index" and all(isinstance(axis, int) for axis in node.parameters)
         is_short = is_entry and id(node.operands[0]) in self._named
-        return node.value is not None or (self._uses[id(node)] > 1 and not is_short)
+        return self._uses[id(node)] > 1 and not is_short
 
     def _suggestion(self, node: Node) -> str:
         word = _WORDS.get(node.op, node.op)

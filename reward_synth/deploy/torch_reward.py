@@ -19,7 +19,8 @@ from reward_synth import __version__
 from reward_synth.deploy.graph import Graph, Node
 from reward_synth.deploy.lower import lower
 from reward_synth.deploy.statements import Statements, folded, in_order, sum_of, table
-from reward_synth.deploy.torch_operations import HELPERS, quoted
+from reward_synth.deploy.text import quoted
+from reward_synth.deploy.torch_helpers import HELPERS
 from reward_synth.errors import ExportError
 from reward_synth.records import (
     Field,
@@ -135,7 +136,7 @@ def _graph(traced: TracedReward, description: TaskDescription) -> tuple[Node, li
 
 
 def _vector(graph: Graph, fields: Sequence[Field], moment: str) -> Node:
-    """Return the flat state as its fields, joined; what picks one field out of it leaves no trace."""
+    """Return the flat state as its fields, joined; a slice that picks one is just the field."""
     parts = [
         graph.reshape(graph.leaf("field", (moment, field.name), field.shape), (field.size,))
         for field in fields
@@ -250,8 +251,9 @@ def _mapping(moment: str, fields: Sequence[Field]) -> str:
     lines = [f"    {moment}"]
     for field in fields:
         shape = ", ".join(["n", *map(str, field.shape)])
-        of = f"{field.unit}, {field.frame} frame"
-        text = f"{field.name} ({shape}{'' if field.shape else ','}), {of}: {field.meaning}"
+        unit = "no unit" if field.unit == "1" else field.unit
+        of = f"({shape}{'' if field.shape else ','}), {unit}, {field.frame} frame"
+        text = f"{field.name} {of}: {field.meaning}"
         lines.append(textwrap.fill(text, _LINE, initial_indent=" " * 8, subsequent_indent=" " * 12))
     return "\n".join(lines)
 

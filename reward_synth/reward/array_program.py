@@ -7,10 +7,10 @@ A list of operations on arrays of known shape, as JSON:
      "operations": [[name, operands, parameters, [[dtype, shape], ...]], ...],
      "outputs": [operand, ...]}
 
-An operand is the number of a value (inputs first, then results in order),
-``{"constant": number}``, or ``[dtype, number]``, a literal. ``encode`` writes it in the sandboxed
-child, from JAX's own intermediate form; ``decode`` turns it back into a function
-where policies are trained.
+An operand is the number of a value (inputs first, then results in order), ``{"constant":
+number}``, or ``[dtype, number]``, a literal. ``encode`` writes it in the sandboxed child,
+from JAX's own intermediate form; ``decode`` turns it back into a function where policies
+are trained.
 
 Why not ``jax.export``, which keeps a serialised StableHLO module: its reader is
 native code that trusts its input. Of 1,500 modules with one to four damaged
@@ -262,11 +262,7 @@ class Program:
     outputs: list[Any]
 
     def operand(self, operand: object, values: Sequence[V]) -> V | np.ndarray:
-        """Return what an operand stands for: one of the values so far, or a constant.
-
-        Raises:
-          ArrayProgramError: it stands for nothing.
-        """
+        """Return what an operand stands for: one of the values so far, or a constant."""
         try:
             if isinstance(operand, dict):
                 return self.constants[_index(operand["constant"])]
@@ -283,8 +279,7 @@ class Operation:
 
     Attributes:
       name: among JAX's primitives.
-      operands: see ``Program.operand``.
-      results: the type and shape of each result, as declared.
+      operands, results: as in the program.
       parameters: as JAX wants them.
     """
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from reward_synth.reward.array_program import _OPERATIONS
 from reward_synth.reward.facade import FACADE_NAMES, build_facade
 from tests.extras.torch_checks import TOP, assert_same, batch_of, traced_function
 from tests.reward.test_facade import USES
@@ -206,7 +210,8 @@ syntax
     x <= s; x == y; x != y; 0.5 < x; 1.5 >= x; b == (y > 0); x > w['a']; w['a'] >= x;
     w['a'] > w['b']; b < (y > 0); k > 1; k == i; 2 <= k; w['a']; -w['a']; w['a'] * w['b'];
     w['a'] + 1.0 - w['b']; w['a'] / w['b']; w['a'] * x; x / w['a']; w['a'] / x; x - w['b'];
-    2.0 * w['a'] * s; w['a'] + 0 * x; b * x; b + (y > 0); b * (y > 0); x * True; k + i; k - 1;
+    2.0 * w['a'] * s; w['a'] + 0 * x; b * jnp.where(jnp.isfinite(x), x, 1.0); b + (y > 0);
+    b * (y > 0); x * True; k + i; k - 1;
     k * 2; -k; k / 2; i // 2; i // -1; k // i; 2147483647 * k; k * 1000000000;
     jnp.sum(2147483647 + k); x[0]; x[-1]; x[1:]; x[::2]; x[::-1]; m[1]; m[:, 1]; m[0, 1:];
     m[..., 0]; x[None, :]; x[:, None]; m[:, None, 1:]; m[1][2]; m[:, ::2]; m[::-1, 1];
@@ -220,6 +225,32 @@ syntax
     action; jnp.sum((action - last) ** 2); action[0]; before; jnp.linalg.norm(x - before)
 """)["syntax"]
 
+# What array programs can hold and the names of jnp that rewards may use do not lead to; `lax` and
+# `np`, which is all of jax.numpy, are at hand here. XLA is free in what bounds are promised for.
+BEYOND = table("""
+beyond
+    lax.acosh(1.0 + x**2); lax.asinh(x); lax.atanh(0.9 * jnp.sin(y)); lax.cbrt(x); lax.exp2(x);
+    lax.erf(x); lax.erfc(x); lax.erf_inv(0.9 * jnp.sin(x)); lax.lgamma(jnp.abs(x) + 0.1);
+    lax.logistic(x); lax.rsqrt(jnp.abs(y)); lax.nextafter(x, y); lax.stop_gradient(x);
+    lax.clamp(-0.5, x, y); lax.clamp(-1.0, s, 1.0); np.copy(x);
+    lax.cummax(x); lax.cummin(m, 1); lax.cumprod(m, 0); lax.cumprod(k);
+    lax.cumsum(x, reverse=True); lax.cummax(m, 1, reverse=True); lax.cummin(k);
+    lax.pad(x, 9.0, [(1, 2, 0)]); lax.pad(m, s, [(0, 1, 2), (-1, 2, 1)]);
+    lax.pad(k, 1, [(-1, 1, 0)]);
+    lax.sort((x, y))[1]; lax.sort((jnp.round(x), jnp.round(y), x), num_keys=2)[2];
+    lax.sort((b, x), num_keys=1)[1]; lax.sort((m, 2 * m), dimension=0)[1]; np.argsort(x);
+    lax.select_n(k, x, y); lax.select_n(jnp.clip(i, 0, 2), x, y, 2 * x);
+    lax.dynamic_slice(m, (i, i + 1), (1, 2)); lax.dynamic_slice(m, (i, 5), (2, 1));
+    m.at[k].get(mode="fill", fill_value=3.0); x.at[k].get(mode="clip"); k.at[k].get(mode="fill");
+    x.at[k].get(mode="fill"); b.at[k].get(mode="fill"); m.at[:, k].get(mode="clip");
+    np.take_along_axis(m, jnp.stack([k, k]) % 3, axis=1); np.unstack(m)[1];
+    np.unstack(m, axis=1)[2];
+    np.take_along_axis(m, np.array([[0, 2], [1, 1]]), axis=1);
+    np.einsum("ij,kj->ki", m, m); np.einsum("ij,ik->ijk", m, m); np.einsum("ij,ij->i", m, m);
+    lax.round(10 * x, lax.RoundingMethod.AWAY_FROM_ZERO); lax.rem(k, i); lax.div(k, i);
+    lax.reduce_max(b, (0,)); lax.argmax(b, 0, np.int32); lax.sign(k); lax.pow(x, i)
+""")["beyond"]
+
 
 def case(expression):
     """A function of a step that has the names of the expressions above."""
@@ -228,6 +259,7 @@ def case(expression):
     def function(state, action, after, w):
         x, y, s = after.x, after.y, after.s
         names = {"jnp": FACADE, "x": x, "y": y, "s": s, "w": w, "action": action}
+        names |= {"lax": jax.lax, "np": jnp}
         names |= {"m": jnp.stack([x + y, x - 2 * s]), "b": x > y, "i": jnp.int32(jnp.floor(2 * s))}
         names |= {"k": jnp.int32(jnp.floor(2 * y)), "before": state.x, "last": state.last_action}
         return eval(code, names)
@@ -261,3 +293,25 @@ def test_a_name(name):
 @pytest.mark.parametrize("start", range(0, len(SYNTAX), 20))
 def test_syntax(start):
     assert_same(traced_function(*map(case, SYNTAX[start : start + 20])), TOP, TOGETHER)
+
+
+@pytest.mark.parametrize("start", range(0, len(BEYOND), 20))
+def test_what_no_name_leads_to(start):
+    assert_same(traced_function(*map(case, BEYOND[start : start + 20])), TOP, TOGETHER)
+
+
+def test_all_operations_of_array_programs_are_tried():
+    expressions = [
+        *BEYOND,
+        *SYNTAX,
+        *USES.values(),
+        *(e for some in VARIANTS.values() for e in some),
+    ]
+    program = json.loads(traced_function(*map(case, expressions)).arrays)
+    assert {name for name, *_ in program["operations"]} == set(_OPERATIONS)
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_a_batch_of_one_or_none(n):
+    functions = [case(expression) for expression in ("m @ x", "x[k]", "jnp.max(x)", "m[:, i]", "s")]
+    assert_same(traced_function(*functions), TOP, batch_of(TOP, n=n))
