@@ -240,7 +240,7 @@ def _docstring(
         "JAX; nothing is clipped or replaced that the program does not clip or replace.",
         f"Written by reward-synth {__version__} from the program quoted at the end.",
     ]
-    text = "\n\n".join(map(_wrapped, paragraphs))
+    text = "\n\n".join(map(_wrapped, filter(None, paragraphs)))
     escaped = _printable(text).replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
     return f'"""{escaped}\n"""'
 
