@@ -166,6 +166,8 @@ class Graph:
                 return parts[1] if first.value else parts[2]
             case "select" if parts[1] is parts[2]:
                 return parts[1]
+            case "select" if dtype == "bool" and (_is_flag(parts[1]) or _is_flag(parts[2])):
+                return self._chosen_flag(*parts)
             case "select" if (wrapped := _wrapped(*parts)) is not None:
                 return self.elementwise("mod", *wrapped)
             case "ne" if first.dtype == "bool" and _is(last, False):
@@ -185,6 +187,16 @@ class Graph:
                 if low >= last.value or high < last.value:
                     return self.constant(np.full(shape, bool(high < last.value)))
         return None
+
+    def _chosen_flag(self, condition: Node, yes: Node, no: Node) -> Node:
+        """Return a choice between booleans, one of which is known, as logic."""
+        if _is_flag(yes):
+            if _is(yes, True):
+                return self.elementwise("or", condition, no)
+            return self.elementwise("and", self.elementwise("not", condition), no)
+        if _is(no, True):
+            return self.elementwise("or", self.elementwise("not", condition), yes)
+        return self.elementwise("and", condition, yes)
 
     def expand(self, node: Node, shape: Sequence[int]) -> Node:
         """Return an array of shape (), or with axes of size 1, repeated to a shape."""
@@ -282,6 +294,11 @@ def bounds(node: Node) -> tuple[float, float]:
 def _is(node: Node, number: float) -> bool:
     value = node.value
     return value is not None and value.size > 0 and bool((value == number).all())
+
+
+def _is_flag(node: Node) -> bool:
+    """Whether a node is True everywhere, or False everywhere."""
+    return node.dtype == "bool" and (_is(node, True) or _is(node, False))
 
 
 def _implies(node: Node, other: Node) -> bool:

@@ -39,14 +39,13 @@ class Statements:
 
     Args:
       outputs: all that will be asked for.
-      names: of those that are to have a variable of their own, as wished for.
 
     Attributes:
       lines: the statements, not indented.
       helpers: names of the helper functions that they call.
     """
 
-    def __init__(self, outputs: Sequence[Node], names: Mapping[str, Node]) -> None:
+    def __init__(self, outputs: Sequence[Node]) -> None:
         self.lines: list[str] = []
         self.helpers: set[str] = set()
         self._uses = Counter(id(output) for output in outputs)
@@ -56,10 +55,8 @@ class Statements:
         self._named: set[int] = set()
         self._subjects: dict[int, str] = {}
         self._taken = set(_TAKEN)
-        self._variables = {name: self._fresh(name, "term") for name in names}
-        self._wished = {
-            id(node): self._variables[name] for name, node in reversed(list(names.items()))
-        }
+        self._variables: dict[str, str] = {}
+        self._wished: dict[int, str] = {}
 
     def text(self, node: Node) -> Text:
         """Return a node's variable or expression; its operands were written before."""
@@ -87,6 +84,12 @@ class Statements:
         """Put a field into a variable."""
         self.known(node, self._fresh(name))
         self.lines.append(f"{self.text(node).text} = {text}")
+
+    def announce(self, names: Mapping[str, Node]) -> None:
+        """Keep variables for nodes that are to have one of their own, named as wished for."""
+        for name, node in names.items():
+            self._variables[name] = self._fresh(name, "term")
+            self._wished.setdefault(id(node), self._variables[name])
 
     def write(self, output: Node) -> Text:
         """Write what a node is computed from, and return its variable or expression."""

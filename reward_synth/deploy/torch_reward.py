@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import textwrap
+from collections import Counter
 from collections.abc import Sequence
 
 import jax
@@ -91,14 +92,14 @@ def torch_file(traced: TracedReward, description: TaskDescription, origin: str) 
     """
     checked = load(traced, description)
     if isinstance(checked, Rejection):
-        raise ExportError(checked.reason)
+        raise ExportError(f"{origin}: {checked.reason}")
     reward, terms = _graph(traced, description)
     nodes = in_order([*terms, reward])
     used = _used(nodes, description)
     body, helpers = _body(traced.terms, terms, reward, nodes, description)
     weights = [name for node in nodes if node.op == "weight" for name in node.parameters]
     parts = [
-        _docstring(traced, description, origin, used, sum_of(reward, terms) is not None),
+        _docstring(traced, description, origin, used, _adds_up(reward, terms)),
         "from typing import Dict, List, Tuple",
         "import torch\nfrom torch import Tensor",
         f"WEIGHTS: Dict[str, float] = {_weights(traced.program, weights)}",
@@ -162,7 +163,7 @@ def _body(
 ) -> tuple[str, set[str]]:
     """Return the function, and the names of the helpers that it calls."""
     parts = sum_of(reward, terms)
-    write = Statements([*terms, *(parts or [reward])], dict(zip(names, terms, strict=True)))
+    write = Statements([*terms, *(parts or [reward])])
     order = {field.name: place for place, field in enumerate(description.fields)}
     fields = [node for node in nodes if node.op == "field"]
     for node in sorted(fields, key=lambda n: (n.parameters[0] == _AFTER, order[n.parameters[1]])):
@@ -173,15 +174,21 @@ def _body(
     for node in nodes:
         if node.op == "action":
             write.known(node, "action")
-    variables = {name: write.output(name, node) for name, node in zip(names, terms, strict=True)}
-    if parts is None:
-        total = [write.write(reward).text]
-    else:
-        of = {id(node): variables[name] for name, node in zip(names, terms, strict=True)}
-        total = [of[id(part)] for part in parts]
+    named = dict(zip(names, terms, strict=True))
+    write.announce(named)
+    variables = {name: write.output(name, node) for name, node in named.items()}
+    of = {id(node): variables[name] for name, node in reversed(list(named.items()))}
+    total = [write.write(reward).text] if parts is None else [of[id(part)] for part in parts]
     lines = [folded(line) for line in ["n = action.shape[0]", *write.lines]]
     lines += [_sum(total), *_terms(variables), "    return reward, terms"]
     return _SIGNATURE + "\n".join(lines), write.helpers
+
+
+def _adds_up(reward: Node, terms: Sequence[Node]) -> bool:
+    """Whether the reward is the sum of all its terms; zeros have left the sum already."""
+    parts = sum_of(reward, terms)
+    counted = [term for term in terms if term.value is None or term.value != 0]
+    return parts is not None and Counter(map(id, parts)) == Counter(map(id, counted))
 
 
 def _sum(parts: Sequence[str]) -> str:

@@ -143,7 +143,7 @@ def test_terms_become_variables(term, variable):
 def test_terms_of_one_name_in_ascii_differ():
     reward = made(lambda s, a, n, w: [n[0], n[1], n[0]], ("a b", "a_b", "c"))
     text = torch_file(reward, HOVER, "a test")
-    assert "reward = a_b + a_b_2 + a_b" in text
+    assert "reward = a_b + term_a_b + a_b" in text
     assert '"c": c' in text
 
 
@@ -155,15 +155,28 @@ def test_only_what_is_read_is_asked_for():
     assert "WEIGHTS: Dict[str, float] = {}" in text
 
 
-def test_terms_that_do_not_add_up_are_said_to():
+@pytest.mark.parametrize(
+    ("total", "text", "adding"),
+    [
+        (lambda x, y, z: x * y, "x * y", "need not"),
+        (lambda x, y, z: x, "x", "need not"),
+        (lambda x, y, z: x + y + y, "x + y + y", "need not"),
+        (lambda x, y, z: 2.0 * x + y, "2.0 * x + y", "need not"),
+        (lambda x, y, z: sum([x, y, z]), "x + y", "which add up"),
+        (lambda x, y, z: y + x, "y + x", "which add up"),
+    ],
+)
+def test_whether_terms_add_up_is_said(total, text, adding):
     def step(state, action, after, w):
-        return after[0] * after[1], jnp.stack([after[0], after[1]])
+        x, y, zero = after[0], after[1], jnp.float32(0.0)
+        return total(x, y, zero), jnp.stack([x, y, zero])
 
     shapes = [jax.ShapeDtypeStruct((n,), jnp.float32) for n in (9, 2, 9, 0)]
     program = RewardProgram("#\n", "", ())
-    text = torch_file(TracedReward(program, ("x", "y"), encode(step, *shapes)), HOVER, "a test")
-    assert "which need not add up to the reward: x, y." in text
-    assert "    reward = x * y\n" in text
+    traced = TracedReward(program, ("x", "y", "zero"), encode(step, *shapes))
+    found = torch_file(traced, HOVER, "a test")
+    assert f"{adding} add up to the reward".replace("add up add up", "add up") in found
+    assert f"    reward = {text}\n" in found
 
 
 @pytest.mark.parametrize(
