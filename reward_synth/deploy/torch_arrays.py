@@ -106,6 +106,7 @@ def _along(name: str, after: str = "") -> Expression:
 
 
 def _order(node: Node, writer: Writer) -> Text:
+    """Only sorts of several arrays come here, which rewards cannot write: it is of PyTorch 1.9."""
     value = batched(node.operands[0], writer).text
     return Text(f"torch.sort({value}, stable=True, {dims(node.parameters)})[1]")
 

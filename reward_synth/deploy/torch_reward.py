@@ -243,8 +243,8 @@ def _docstring(
         f"{description.timestep:g} s: {actions}.",
         f"`reward` and each of `terms` are (n,). The terms, {adding}: {names}.",
         "`weights` are the numbers to tune, WEIGHTS those that the reward was written with.",
-        "Floats are computed in the dtype of `action`. NaN and infinity come out as they do in "
-        "JAX; nothing is clipped or replaced that the program does not clip or replace.",
+        "Floats are computed in the dtype of `action`; in float32 the numbers are those of the "
+        "program in JAX, to rounding, NaN and infinity included. Nothing is clipped but by it.",
         f"Written by reward-synth {__version__} from the program quoted at the end.",
     ]
     text = "\n\n".join(map(_wrapped, filter(None, paragraphs)))
