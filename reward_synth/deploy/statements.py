@@ -87,9 +87,15 @@ class Statements:
 
     def announce(self, names: Mapping[str, Node]) -> None:
         """Keep variables for nodes that are to have one of their own, named as wished for."""
+        users: Counter[int] = Counter()
         for name, node in names.items():
             self._variables[name] = self._fresh(name, "term")
             self._wished.setdefault(id(node), self._variables[name])
+            users.update(id(part) for part in in_order([node]))
+        # What only one of them needs is called after it, the rest after what it is made from.
+        for name, node in names.items():
+            own = {id(part) for part in in_order([node]) if users[id(part)] == 1}
+            self._subjects.update(dict.fromkeys(own - self._named, self._variables[name]))
 
     def write(self, output: Node) -> Text:
         """Write what a node is computed from, and return its variable or expression."""
@@ -107,7 +113,7 @@ class Statements:
 
     def _write(self, node: Node) -> None:
         subjects = (self._subjects.get(id(operand), "") for operand in node.operands)
-        self._subjects[id(node)] = next(filter(None, subjects), "")
+        self._subjects.setdefault(id(node), next(filter(None, subjects), ""))
         text = expression(node, self)
         wished = "" if node.is_plain else self._wished.get(id(node), "")
         room = min(_LONGEST, _LINE - len(f"    {wished} = ")) if wished else _LONGEST

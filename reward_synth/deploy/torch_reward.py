@@ -176,12 +176,27 @@ def _body(
             write.known(node, "action")
     named = dict(zip(names, terms, strict=True))
     write.announce(named)
-    variables = {name: write.output(name, node) for name, node in named.items()}
+    groups = [["n = action.shape[0]", *write.lines]]
+    variables: dict[str, str] = {}
+    for name, node in named.items():
+        start = len(write.lines)
+        variables[name] = write.output(name, node)
+        groups.append(write.lines[start:])
+    start = len(write.lines)
     of = {id(node): variables[name] for name, node in reversed(list(named.items()))}
     total = [write.write(reward).text] if parts is None else [of[id(part)] for part in parts]
-    lines = [folded(line) for line in ["n = action.shape[0]", *write.lines]]
-    lines += [_sum(total), *_terms(variables), "    return reward, terms"]
+    groups.append(write.lines[start:])
+    lines = [*_paragraphs(groups), _sum(total), *_terms(variables), "    return reward, terms"]
     return _SIGNATURE + "\n".join(lines), write.helpers
+
+
+def _paragraphs(groups: Sequence[Sequence[str]]) -> list[str]:
+    """Return the statements, an empty line about those that belong together."""
+    lines: list[str] = []
+    for i, group in enumerate(groups):
+        single = 0 < i < len(groups) - 1 and len(group) == 1 == len(groups[i - 1])
+        lines += [*([""] if lines and not single else []), *map(folded, group)]
+    return lines
 
 
 def _adds_up(reward: Node, terms: Sequence[Node]) -> bool:
