@@ -30,6 +30,10 @@ class RunError(RewardSynthError):
     """A run folder that cannot be started, continued or read."""
 
 
+class ExportError(RewardSynthError):
+    """A reward that cannot be written for use elsewhere."""
+
+
 class BudgetError(RewardSynthError):
     """A budget would be passed by the next step; what was paid for is kept."""
 

@@ -13,6 +13,8 @@ which are good.
   reward-synth run resume=<folder>    continue a run that was stopped
   reward-synth tasks                  list the tasks that come along
   reward-synth check <folder>         check a task of your own
+  reward-synth export-reward <candidate> --to torch
+                                      write a reward as a PyTorch file, for Isaac Gym or Lab
 
   reward-synth run --help             settings, presets and examples
   reward-synth --version
@@ -27,6 +29,21 @@ reward-synth check <folder>: check a task of your own.
 
 Loads the folder, runs short episodes of random actions, and says what is wrong in words.
 Exits with 0 if nothing is. A bundled task's name does as well as a folder."""
+
+EXPORT_HELP = """\
+reward-synth export-reward <reward> --to torch: write a reward as one file that needs only
+PyTorch, for Isaac Gym, Isaac Lab or any simulator with batched tensors.
+
+<reward> is one of
+  outputs/.../gen_00/cand_03     a candidate of a run
+  my_reward.py --task ant        a reward program, for a bundled task or a task's folder
+  expert:ant                     the published reward of a task
+
+Options:
+  --output <file>   where to; without it, a name in this directory that is printed last
+
+The file's docstring says which fields it reads, with shape, unit and frame; docs/isaac.md
+shows where Isaac has them. A file that exists is never written over."""
 
 _SETTINGS = (
     ("task", "a bundled task, or the path of a folder with task.py and task.md"),

@@ -10,7 +10,7 @@ from reward_synth import __version__
 from reward_synth.cli.outcome import explain
 from reward_synth.errors import ConfigError, RewardSynthError, did_you_mean
 
-_COMMANDS = ("run", "tasks", "check")
+_COMMANDS = ("run", "tasks", "check", "export-reward")
 _HELP = ("-h", "--help")
 
 
@@ -54,10 +54,11 @@ def _dispatch(arguments: list[str]) -> int:
 
             print(MAIN_HELP)
             return 0
-        case ["tasks" | "check" as command, *rest] if _wants_help(rest):
-            from reward_synth.cli.help import CHECK_HELP, TASKS_HELP
+        case ["tasks" | "check" | "export-reward" as command, *rest] if _wants_help(rest):
+            from reward_synth.cli.help import CHECK_HELP, EXPORT_HELP, TASKS_HELP
 
-            print(TASKS_HELP if command == "tasks" else CHECK_HELP)
+            texts = {"tasks": TASKS_HELP, "check": CHECK_HELP, "export-reward": EXPORT_HELP}
+            print(texts[command])
             return 0
         case ["tasks"]:
             from reward_synth.cli.tasks import list_tasks
@@ -67,6 +68,10 @@ def _dispatch(arguments: list[str]) -> int:
             from reward_synth.cli.tasks import check
 
             return check(path)
+        case ["export-reward", *rest]:
+            from reward_synth.cli.export import export_reward
+
+            return export_reward(rest)
         case ["tasks" | "check" as command, *rest]:
             wanted = "one task folder or name" if command == "check" else "no arguments"
             raise ConfigError(f"`reward-synth {command}` takes {wanted}, not {len(rest)}.")

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from reward_synth.cli.arguments import Parser
 from reward_synth.cli.outcome import INTERRUPTED, explain, shorten
 from reward_synth.cli.presets import CONF
 from reward_synth.cli.settings import VERSION_BASE, check_overrides, register_schema, to_run_config
@@ -123,16 +124,9 @@ def _reported(folder: Path) -> Iterator[None]:
     build_report(folder)
 
 
-class _Parser(argparse.ArgumentParser):
-    """Raises rather than printing its usage and leaving."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{message}.")
-
-
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Read the options, which hydra reads again, to refuse what it does not know."""
-    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser = Parser()
     parser.add_argument("--multirun", "-m", action="store_true")
     parser.add_argument("--cfg", "-c", choices=["job", "hydra", "all"])
     parser.add_argument("--resolve", action="store_true")

@@ -7,10 +7,10 @@ A list of operations on arrays of known shape, as JSON:
      "operations": [[name, operands, parameters, [[dtype, shape], ...]], ...],
      "outputs": [operand, ...]}
 
-An operand is the number of a value (inputs first, then results in order),
-``{"constant": number}``, or ``[dtype, number]``, a literal. ``encode`` writes it in the sandboxed
-child, from JAX's own intermediate form; ``decode`` turns it back into a function
-where policies are trained.
+An operand is the number of a value (inputs first, then results in order), ``{"constant":
+number}``, or ``[dtype, number]``, a literal. ``encode`` writes it in the sandboxed child,
+from JAX's own intermediate form; ``decode`` turns it back into a function where policies
+are trained.
 
 Why not ``jax.export``, which keeps a serialised StableHLO module: its reader is
 native code that trusts its input. Of 1,500 modules with one to four damaged
@@ -24,7 +24,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -162,22 +163,19 @@ def decode(
       ArrayProgramError: it is not a program of known operations on arrays of
         bounded size, or of another signature.
     """
-    program = _read(data)
+    program = read(data)
     expected = [["float32", list(shape)] for shape in inputs]
-    if program["inputs"] != expected:
+    if program.inputs != expected:
         raise ArrayProgramError("its arguments have other shapes or types than a reward's")
-    constants = [_array(constant) for constant in program["constants"]]
-    operations = [_operation(entry) for entry in program["operations"]]
-    total = sum(math.prod(shape) for o in operations for _, shape in o.results)
+    total = sum(math.prod(shape) for o in program.operations for _, shape in o.results)
     if total > 20 * MOST_NUMBERS:
         raise ArrayProgramError(f"its arrays have {total:,} numbers together")
 
     def run(*arguments: jax.Array) -> list[jax.Array]:
         values: list[jax.Array] = list(arguments)
-        for operation in operations:
-            operands = [_operand(o, values, constants) for o in operation.operands]
-            values += operation.apply(operands)
-        return [jnp.asarray(_operand(o, values, constants)) for o in program["outputs"]]
+        for operation in program.operations:
+            values += operation.apply([program.operand(o, values) for o in operation.operands])
+        return [jnp.asarray(program.operand(o, values)) for o in program.outputs]
 
     # Runs every check of shapes and types, without computing anything.
     shapes = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in inputs]
@@ -194,6 +192,7 @@ def decode(
 
 Operand = int | dict[str, int] | list[Any]
 Described = list[Any]  # [dtype, [sizes]]
+V = TypeVar("V")
 
 
 class _Writer:
@@ -246,8 +245,43 @@ class _Writer:
         return {"constant": len(self.constants) - 1}
 
 
-class _Operation:
-    """One checked operation, ready to be applied."""
+@dataclass(frozen=True, slots=True)
+class Program:
+    """An array program, read; each operation is checked by itself, not yet against the others.
+
+    Attributes:
+      inputs: what the arguments must be.
+      constants: the arrays that operands refer to.
+      operations: in the order in which they are applied.
+      outputs: the operands that are the results.
+    """
+
+    inputs: list[Described]
+    constants: list[np.ndarray]
+    operations: list[Operation]
+    outputs: list[Any]
+
+    def operand(self, operand: object, values: Sequence[V]) -> V | np.ndarray:
+        """Return what an operand stands for: one of the values so far, or a constant."""
+        try:
+            if isinstance(operand, dict):
+                return self.constants[_index(operand["constant"])]
+            if isinstance(operand, list):
+                dtype, number = operand
+                return np.asarray(number, _DTYPES[dtype]).reshape(())
+            return values[_index(operand)]
+        except (TypeError, ValueError, KeyError, IndexError, OverflowError) as error:
+            raise ArrayProgramError("an operand refers to nothing") from error
+
+
+class Operation:
+    """One checked operation, ready to be applied.
+
+    Attributes:
+      name: among JAX's primitives.
+      operands, results: as in the program.
+      parameters: as JAX wants them.
+    """
 
     def __init__(self, name: str, operands: list[Operand], results: list[Described]) -> None:
         self.name = name
@@ -264,8 +298,12 @@ class _Operation:
         return results
 
 
-def _read(data: bytes) -> dict[str, Any]:
-    """Parse the JSON and check its outline and size."""
+def read(data: bytes) -> Program:
+    """Parse the JSON; check its outline, its size and each operation by itself.
+
+    Raises:
+      ArrayProgramError: a part is not what it should be.
+    """
     if len(data) > MOST_BYTES:
         raise ArrayProgramError(f"it takes {len(data):,} bytes, more than {MOST_BYTES:,}")
     try:
@@ -279,7 +317,12 @@ def _read(data: bytes) -> dict[str, Any]:
         raise ArrayProgramError("its parts are not lists")
     if len(program["operations"]) > MOST_OPERATIONS:
         raise ArrayProgramError(f"it has more than {MOST_OPERATIONS:,} operations")
-    return program
+    return Program(
+        inputs=program["inputs"],
+        constants=[_array(constant) for constant in program["constants"]],
+        operations=[_operation(entry) for entry in program["operations"]],
+        outputs=program["outputs"],
+    )
 
 
 def _array(constant: object) -> np.ndarray:
@@ -290,14 +333,14 @@ def _array(constant: object) -> np.ndarray:
         raise ArrayProgramError("a constant cannot be read") from error
 
 
-def _operation(entry: object) -> _Operation:
+def _operation(entry: object) -> Operation:
     try:
         name, operands, parameters, results = entry  # pyright: ignore[reportGeneralTypeIssues]
         wanted = _OPERATIONS[name]
         if sorted(parameters) != sorted(wanted) or not isinstance(operands, list):
             raise ValueError(name)
         sizes = [math.prod(map(_index, shape)) for dtype, shape in results if _DTYPES[dtype]]
-        operation = _Operation(name, operands, results)
+        operation = Operation(name, operands, results)
         operation.parameters = {key: _rich(key, parameters[key]) for key in wanted}
         operation.parameters |= _FIXED.get(name, {})
     except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
@@ -311,20 +354,6 @@ def _operation(entry: object) -> _Operation:
     if max(sizes, default=0) > MOST_NUMBERS:
         raise ArrayProgramError(f"{name} gives an array of {max(sizes):,} numbers")
     return operation
-
-
-def _operand(
-    operand: object, values: Sequence[jax.Array], constants: Sequence[np.ndarray]
-) -> jax.Array | np.ndarray:
-    try:
-        if isinstance(operand, dict):
-            return constants[_index(operand["constant"])]
-        if isinstance(operand, list):
-            dtype, number = operand
-            return np.asarray(number, _DTYPES[dtype]).reshape(())
-        return values[_index(operand)]
-    except (TypeError, ValueError, KeyError, IndexError, OverflowError) as error:
-        raise ArrayProgramError("an operand refers to nothing") from error
 
 
 def _index(number: object) -> int:

@@ -84,7 +84,7 @@ def test_a_mistake_in_the_last_of_many_runs_shows_before_the_first(
     [
         (["task=hopper"], "Did you mean `reward-synth run task=hopper`?"),
         (["taks"], "no command 'taks'. Did you mean 'tasks'?"),
-        (["fly"], "The commands are run, tasks, check."),
+        (["fly"], "The commands are run, tasks, check, export-reward."),
         (["check"], "takes one task folder or name, not 0."),
         (["tasks", "x"], "takes no arguments, not 1."),
         (["run", "resume=x", "seed=1"], "give resume=<folder> alone."),
