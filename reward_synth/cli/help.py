@@ -32,6 +32,7 @@ _SETTINGS = (
     ("task", "a bundled task, or the path of a folder with task.py and task.md"),
     ("seed", "of everything random"),
     ("threads", "physics threads, 0 for all cores; results do not depend on it"),
+    ("backend", "cpu, or mjx to train on a GPU; see also train=gpu"),
     ("sandbox", "auto uses the layers this machine has, strict demands all"),
     ("llm.model", "the model's name; null for the preset's"),
     ("llm.base_url", "the server; null for the preset's"),

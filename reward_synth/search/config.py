@@ -111,6 +111,8 @@ class RunConfig:
       seed: of everything random.
       sandbox: "auto" uses the layers that the machine offers; "strict" demands all.
       threads: physics threads; 0 for all cores. Results do not depend on it.
+      backend: "cpu" trains in MuJoCo on CPU threads; "mjx" in MuJoCo MJX on JAX's device. Either
+        way held-out episodes and videos are MuJoCo's, on the CPU.
       llm, search, train, final, budget, video: see their classes.
     """
 
@@ -118,6 +120,7 @@ class RunConfig:
     seed: int = 0
     sandbox: str = "auto"  # OmegaConf has no Literal
     threads: int = 0
+    backend: str = "cpu"
     llm: LLMSettings = field(default_factory=LLMSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
     train: PPOConfig = field(default_factory=PPOConfig)
@@ -158,6 +161,7 @@ class RunConfig:
             raise ConfigError("task is empty; name a bundled task or a folder.")
         for name, value, choices in (
             ("sandbox", self.sandbox, ("auto", "strict")),
+            ("backend", self.backend, ("cpu", "mjx")),
             ("llm.kind", self.llm.kind, CHOICES),
         ):
             if value not in choices:

@@ -162,6 +162,7 @@ class Trainer:
             steps,
             checkpoint=checkpoint,
             threads=self.config.threads,
+            backend=self.config.backend,
             on_iteration=on_iteration,
         )
         rollouts: list[Rollouts | None] = [None] * len(rewards)
