@@ -72,6 +72,16 @@ def choose_implementation() -> Implementation:
     return "warp" if nvidia and importlib.util.find_spec("warp") is not None else "jax"
 
 
+def check_mjx(task: Task) -> None:
+    """Check that MJX is here and can simulate the task, without compiling anything.
+
+    Raises:
+      RewardSynthError: MJX is not installed.
+      TaskError: MJX lacks something that the task's model uses.
+    """
+    put_on_device(task, 1, choose_implementation())
+
+
 def put_on_device(task: Task, n: int, implementation: Implementation) -> tuple[Any, Any]:
     """Return MJX's model and the data of one of n simulations, at home, on JAX's device.
 
