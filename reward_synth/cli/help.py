@@ -69,6 +69,7 @@ Examples:
   reward-synth run task=ant llm=ollama llm.model=qwen3-coder
   reward-synth run search=smoke video.enabled=false    does everything work?
   reward-synth run task=path/to/my_robot llm=openai budget.dollars=2
+  reward-synth run backend=mjx train=gpu search.steps=3000000
   reward-synth run --multirun task=hopper,ant seed=0,1,2
 
 Everything is written to outputs/<task>/<time>-<id>/, whose path is the last line printed."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -213,7 +213,7 @@ def _sensor_entries(model: mujoco.MjModel, stages: tuple[mujoco.mjtStage, ...]) 
 
 
 def compiled(function: Callable[..., Any], static: int = 1, donate: int | None = None) -> Any:  # noqa: ANN401
-    """Compile a program of physics.
+    """Compile a program of physics, when it is first called.
 
     The fused kernels of XLA's CPU compiler compute a body's pose anew for every number that
     follows from it, which makes the pusher 400 times slower; they are left out of it.
@@ -223,12 +223,18 @@ def compiled(function: Callable[..., Any], static: int = 1, donate: int | None =
       static: how many of them.
       donate: the argument whose memory the result may take over.
     """
-    return jax.jit(
-        function,
-        static_argnums=tuple(range(static)),
-        donate_argnums=donate,
-        compiler_options={"xla_cpu_use_fusion_emitters": False},
-    )
+
+    @cache
+    def program() -> Any:  # noqa: ANN401
+        on_cpu = jax.default_backend() == "cpu"
+        return jax.jit(
+            function,
+            static_argnums=tuple(range(static)),
+            donate_argnums=donate,
+            compiler_options={"xla_cpu_use_fusion_emitters": False} if on_cpu else None,
+        )
+
+    return lambda *arguments: program()(*arguments)
 
 
 def _where(chosen: jax.Array, one: jax.Array, other: jax.Array) -> jax.Array:
@@ -287,7 +293,10 @@ class MjxBackend:
 
 
 def save(simulations: Simulations) -> dict[str, np.ndarray]:
-    """Return copies of what ``restore`` needs to continue bit-identically."""
+    """Return copies of what ``restore`` needs to go on as though there had been no stop.
+
+    On a CPU that is bit-identical; a GPU adds forces up in no fixed order.
+    """
     arrays = {f"data_{name}": getattr(simulations.data, name) for name in _STATE}
     for name in ("episode", "state", "diverged"):
         arrays[name] = getattr(simulations, name)
