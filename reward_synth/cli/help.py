@@ -50,6 +50,7 @@ _SETTINGS = (
     ("seed", "of everything random"),
     ("threads", "physics threads, 0 for all cores; results do not depend on it"),
     ("trainer", "jax, or sb3 for Stable-Baselines3's PPO, which needs its extra"),
+    ("backend", "cpu, or mjx to train on a GPU; see also train=gpu"),
     ("sandbox", "auto uses the layers this machine has, strict demands all"),
     ("llm.model", "the model's name; null for the preset's"),
     ("llm.base_url", "the server; null for the preset's"),
@@ -86,6 +87,7 @@ Examples:
   reward-synth run task=ant llm=ollama llm.model=qwen3-coder
   reward-synth run search=smoke video.enabled=false    does everything work?
   reward-synth run task=path/to/my_robot llm=openai budget.dollars=2
+  reward-synth run backend=mjx train=gpu search.steps=3000000
   reward-synth run --multirun task=hopper,ant seed=0,1,2
 
 Everything is written to outputs/<task>/<time>-<id>/, whose path is the last line printed."""

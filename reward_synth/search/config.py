@@ -113,6 +113,8 @@ class RunConfig:
       trainer: "jax" is our PPO; "sb3" is Stable-Baselines3's, which needs its extra.
       sandbox: "auto" uses the layers that the machine offers; "strict" demands all.
       threads: physics threads; 0 for all cores. Results do not depend on it.
+      backend: "cpu" trains in MuJoCo on CPU threads; "mjx" in MuJoCo MJX on JAX's device. Either
+        way held-out episodes and videos are MuJoCo's, on the CPU.
       llm, search, train, final, budget, video: see their classes.
     """
 
@@ -121,6 +123,7 @@ class RunConfig:
     trainer: str = "jax"  # OmegaConf has no Literal
     sandbox: str = "auto"
     threads: int = 0
+    backend: str = "cpu"
     llm: LLMSettings = field(default_factory=LLMSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
     train: PPOConfig = field(default_factory=PPOConfig)
@@ -162,6 +165,7 @@ class RunConfig:
         for name, value, choices in (
             ("trainer", self.trainer, ("jax", "sb3")),
             ("sandbox", self.sandbox, ("auto", "strict")),
+            ("backend", self.backend, ("cpu", "mjx")),
             ("llm.kind", self.llm.kind, CHOICES),
         ):
             if value not in choices:
@@ -179,6 +183,8 @@ class RunConfig:
             )
         if self.trainer == "sb3":
             sb3.require()
+            if self.backend != "cpu":
+                raise ConfigError("trainer=sb3 trains on backend=cpu only.")
             if self.train.batch == self.train.minibatches:
                 raise ConfigError("trainer=sb3 needs minibatches of more than one step.")
         if self.video.width % 2 or self.video.height % 2:

@@ -83,6 +83,10 @@ def _run(config: RunConfig, store: Store, listener: Listener) -> Comparison | No
 
     configure_jax(_cache_folder() / "xla")
     task = load_task(config.task)
+    if config.backend == "mjx":
+        from reward_synth.sim.mjx_support import check_mjx
+
+        check_mjx(task)  # before anything is paid for
     _note_task(store, task, config)
     budget = Budget(config.budget, store)
     store.log("sitting", seconds=budget.seconds())

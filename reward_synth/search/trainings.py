@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +155,7 @@ class Trainer:
             fitness = [p.fitness for p in progress if p and math.isfinite(p.fitness)]
             self.on_progress(done * len(rewards), max(fitness, default=math.nan))
 
-        results = train_with(self.config.trainer)(
+        results = train_with(self.config.trainer, self.config.backend)(
             self.task,
             [Member(reward, seed) for reward, seed in zip(rewards, seeds, strict=True)],
             folders,
@@ -217,10 +218,10 @@ class Trainer:
         return self.config.train.iterations(steps) * self.config.train.batch
 
 
-def train_with(trainer: str) -> Callable[..., list[Policy | Rejection]]:
+def train_with(trainer: str, backend: str = "cpu") -> Callable[..., list[Policy | Rejection]]:
     """Return the trainer's ``train``, all of which have ``train.job.train``'s contract."""
     if trainer == "jax":
-        return job.train
+        return partial(job.train, backend=backend)
     sb3.require()
     from reward_synth.train.sb3 import job as sb3_job
 

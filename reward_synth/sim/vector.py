@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 
 from reward_synth.sim.backend import Backend
 from reward_synth.task import batched
 from reward_synth.task.task import Task
+
+Bools = TypeVar("Bools", bound=Any)  # of NumPy or of JAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,25 @@ class Step:
         return self.terminated | self.truncated
 
 
+def how_ended(
+    task: Task,
+    terminated: Bools,
+    diverged: Bools,
+    length: Any,  # noqa: ANN401
+) -> tuple[Bools, Bools]:
+    """Return which episodes end here, terminated and truncated, (n,) bool each.
+
+    Args:
+      task: the task.
+      terminated: (n,) bool, what the task says of the states.
+      diverged: (n,) bool; the last finite state says nothing about how the episode would end.
+      length: (n,) int, steps of the episodes so far.
+    """
+    terminated = terminated & ~diverged
+    limit = length >= task.description.episode_steps
+    return terminated, (limit | diverged) & ~terminated
+
+
 class VectorEnv:
     """n environments that start a new episode by themselves when one ends.
 
@@ -61,12 +83,10 @@ class VectorEnv:
         next_state = state.copy()
         self._steps += 1
         length = self._steps.copy()
+        terminated = np.zeros(self.n, bool)
         if self._task.description.terminates:
-            terminated = np.asarray(batched.terminated(self._task, next_state)) & ~diverged
-        else:
-            terminated = np.zeros(self.n, bool)
-        limit = length >= self._task.description.episode_steps
-        truncated = (limit | diverged) & ~terminated
+            terminated = np.asarray(batched.terminated(self._task, next_state))
+        terminated, truncated = how_ended(self._task, terminated, diverged, length)
         self.state = next_state
         ended = np.flatnonzero(terminated | truncated)
         if len(ended):

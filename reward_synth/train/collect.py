@@ -161,9 +161,11 @@ def _act(task: Task, policies: tuple[Policy, ...], state: jax.Array, noise: jax.
     Unrolled over members: small matrix products run faster one by one than
     batched, and each gives the bits that it gives alone.
     """
-    actions = []
-    for k, (network, statistics) in enumerate(policies):
-        observation = statistics.normalize(batched.observe(task, state[k]))
-        mean = networks.action_mean(network, observation)
-        actions.append(mean + jnp.exp(network.log_std) * noise[k])
-    return jnp.stack(actions)
+    return jnp.stack([act(task, policy, state[k], noise[k]) for k, policy in enumerate(policies)])
+
+
+def act(task: Task, policy: Policy, state: jax.Array, noise: jax.Array) -> jax.Array:
+    """Sample one member's actions, (N, A), in states, (N, S)."""
+    observation = policy.observations.normalize(batched.observe(task, state))
+    mean = networks.action_mean(policy.network, observation)
+    return mean + jnp.exp(policy.network.log_std) * noise

@@ -31,6 +31,7 @@ def train(
     *,
     checkpoint: Path,
     threads: int = 0,
+    backend: str = "cpu",
     on_iteration: Callable[[int, Sequence[Progress | None]], None] = lambda done, progress: None,
 ) -> list[Policy | Rejection]:
     """Train members side by side; a job that was killed continues from its checkpoint.
@@ -45,13 +46,18 @@ def train(
       steps: environment steps for each member, rounded down to whole iterations.
       checkpoint: file to continue from if it is there; removed at the end.
       threads: physics threads; 0 for all cores.
+      backend: what simulates, "cpu" or "mjx".
       on_iteration: told the steps done by each member and their progress.
 
     Returns:
       For each member its final policy, or why it was dropped.
+
+    Raises:
+      RewardSynthError: the device's memory is too small, or MJX is not installed.
+      TaskError: the backend cannot simulate the task.
     """
     iterations = config.iterations(steps)
-    population = Population(task, members, config, iterations, threads)
+    population = Population(task, members, config, iterations, threads, backend)
     history: History = [[] for _ in members]
     if checkpoint.is_file():
         history = _restore(population, checkpoint)

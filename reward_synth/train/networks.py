@@ -46,7 +46,7 @@ def init_network(
     return Network(
         actor=_init_mlp(actor_key, (observation_size, *hidden, action_size), 0.01),
         critic=_init_mlp(critic_key, (observation_size, *hidden, 1), 1.0),
-        log_std=jnp.full(action_size, log_std, jnp.float32),
+        log_std=jnp.full(action_size, log_std, jnp.float32),  # of no weak type, as after updates
     )
 
 

@@ -20,6 +20,7 @@ class RunningStatistics(NamedTuple):
     @classmethod
     def start(cls, shape: tuple[int, ...]) -> RunningStatistics:
         """Zero mean, unit variance, (almost) nothing seen."""
+        # The count has the type that updates leave it in, or every program would compile twice.
         return cls(jnp.zeros(shape), jnp.ones(shape), jnp.asarray(1e-4, jnp.float32))
 
     def update(self, batch: jax.Array) -> RunningStatistics:

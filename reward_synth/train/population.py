@@ -22,6 +22,7 @@ from reward_synth.task import batched
 from reward_synth.task.task import Task
 from reward_synth.train.collect import Collector, CpuCollector, Experience, stream
 from reward_synth.train.config import PPOConfig
+from reward_synth.train.memory import enough_memory, out_of_memory
 from reward_synth.train.policy import Policy
 from reward_synth.train.ppo import (
     Batch,
@@ -32,6 +33,7 @@ from reward_synth.train.ppo import (
     improve_actor,
     improve_critic,
     init_learner,
+    learn_together,
     prepare,
     shuffle,
 )
@@ -80,6 +82,7 @@ class Population:
     """K members in training; ``iterate`` collects a batch for each and updates each once.
 
     Attributes:
+      backend: what simulates, "cpu" or "mjx".
       iteration: updates done.
       rejections: for each member, why it was dropped, or None while it is well.
       learners: for each member, what it has learned.
@@ -90,6 +93,7 @@ class Population:
     config: PPOConfig
     iterations: int
     threads: int = 0
+    backend: str = "cpu"
     iteration: int = field(init=False, default=0)
     rejections: list[Rejection | None] = field(init=False)
     learners: list[Learner] = field(init=False)
@@ -115,7 +119,8 @@ class Population:
             for member in self.members
         ]
         seeds = [member.seed for member in self.members]
-        self._collector = CpuCollector(task, seeds, config, self.threads)
+        with enough_memory(len(seeds), config.envs):
+            self._collector = _collector(self.backend, task, seeds, config, self.threads)
         self._running = [
             _Running(np.zeros(config.envs), np.zeros(config.envs)) for _ in self.members
         ]
@@ -123,6 +128,10 @@ class Population:
 
     def iterate(self) -> list[Progress | None]:
         """Collect one batch for each member and update each; None for the dropped."""
+        with enough_memory(len(self.members), self.config.envs):
+            return self._iterate()
+
+    def _iterate(self) -> list[Progress | None]:
         policies = [Policy.of(learner) for learner in self.learners]
         experience = self._collector.collect(policies, self.iteration)
         progress: list[Progress | None] = [None] * len(self.members)
@@ -154,7 +163,9 @@ class Population:
         try:
             values = member.reward.function(state, action, next_state, member.reward.weights)
             reward, terms = (np.asarray(x).reshape(*shape, *x.shape[1:]) for x in values)
-        except Exception as error:  # noqa: BLE001 (a generated reward must not end the others)
+        except Exception as error:  # a generated reward must not end the others
+            if out_of_memory(error):
+                raise
             return Rejection(
                 Stage.TRAIN,
                 f"the reward cannot be computed ({type(error).__name__}): make it simpler.",
@@ -182,6 +193,8 @@ class Population:
     def _learn(self, judged: dict[int, _Judged]) -> dict[int, tuple[Learner, Health]]:
         """Improve the policies and value functions of all members that are well."""
         config, iterations = self.config, self.iterations
+        if _accelerated():
+            return self._learn_together(judged)
         orders = {
             k: jnp.asarray(shuffle(self.members[k].seed, self.iteration, config))
             for k in self._well()
@@ -205,6 +218,22 @@ class Population:
             )
             for k in orders
         }
+
+    def _learn_together(self, judged: dict[int, _Judged]) -> dict[int, tuple[Learner, Health]]:
+        """Do what ``_learn`` does, as one computation, whose shape no drop-out changes."""
+        well = self._well()
+        if not well:
+            return {}
+        filled = well + [well[0]] * (len(self.members) - len(well))
+        keys = [stream(self.members[k].seed, "shuffle") for k in filled]
+        learned = learn_together(
+            tuple(judged[k].learner for k in filled),
+            tuple(judged[k].samples for k in filled),
+            jax.vmap(jax.random.fold_in, (0, None))(jnp.stack(keys), self.iteration),
+            self.config,
+            self.iterations,
+        )
+        return dict(zip(well, learned, strict=False))
 
     def _side_by_side(
         self, function: Callable[[Item], Result], items: Sequence[Item]
@@ -284,6 +313,22 @@ class Population:
         self.iteration = int(arrays["iteration"])
         for k, reason in enumerate(arrays["rejections"]):
             self._drop(k, Rejection(Stage.TRAIN, str(reason)) if reason else None)
+
+
+def _collector(
+    backend: str, task: Task, seeds: Sequence[int], config: PPOConfig, threads: int
+) -> Collector:
+    if backend == "cpu":
+        return CpuCollector(task, seeds, config, threads)
+    # Imported here because MJX is an extra.
+    from reward_synth.train.collect_mjx import MjxCollector
+
+    return MjxCollector(task, seeds, config)
+
+
+def _accelerated() -> bool:
+    """Whether JAX computes on something that many small computations keep waiting."""
+    return jax.default_backend() != "cpu"
 
 
 @partial(jax.jit, static_argnums=0)

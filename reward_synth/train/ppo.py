@@ -112,6 +112,13 @@ def shuffle(seed: int, iteration: int, config: PPOConfig) -> np.ndarray:
     return random.permuted(indices, axis=1).reshape(config.epochs * config.minibatches, -1)
 
 
+def shuffle_on_device(key: jax.Array, config: PPOConfig) -> jax.Array:
+    """Draw what ``shuffle`` draws, where the samples are: on an accelerator, sending is slower."""
+    indices = jnp.tile(jnp.arange(config.batch, dtype=jnp.int32), (config.epochs, 1))
+    shuffled = jax.random.permutation(key, indices, axis=1, independent=True)
+    return shuffled.reshape(config.epochs * config.minibatches, -1)
+
+
 @partial(jax.jit, static_argnums=2)
 def prepare(learner: Learner, batch: Batch, config: PPOConfig) -> tuple[Samples, Learner]:
     """Estimate advantages, and take the batch into the running statistics.
@@ -254,11 +261,39 @@ def conclude(
 
 
 @partial(jax.jit, static_argnums=(3, 4))
-def learn(
-    learner: Learner, batch: Batch, order: jax.Array, config: PPOConfig, iterations: int
+def update(
+    learner: Learner, samples: Samples, order: jax.Array, config: PPOConfig, iterations: int
 ) -> tuple[Learner, Health]:
-    """Update one candidate from one batch: all of the above, as one computation."""
-    samples, learner = prepare(learner, batch, config)
+    """Update one prepared candidate: all of the above, as one computation."""
     actor = improve_actor(learner, samples, order, config, iterations)
     critic = improve_critic(learner, samples, order, config, iterations)
     return conclude(learner, samples, actor, critic)
+
+
+@partial(jax.jit, static_argnums=(3, 4))
+def learn_together(
+    learners: tuple[Learner, ...],
+    samples: tuple[Samples, ...],
+    keys: jax.Array,
+    config: PPOConfig,
+    iterations: int,
+) -> tuple[tuple[Learner, Health], ...]:
+    """Update K prepared candidates as one computation, which keeps an accelerator busy.
+
+    Args:
+      learners: K, as ``prepare`` returns them.
+      samples: K, as ``prepare`` returns them.
+      keys: (K,) to shuffle with.
+      config: hyperparameters.
+      iterations: updates of the whole training.
+    """
+
+    def one(learner: Learner, samples: Samples, key: jax.Array) -> tuple[Learner, Health]:
+        return update(learner, samples, shuffle_on_device(key, config), config, iterations)
+
+    def stack(*leaves: jax.Array) -> jax.Array:
+        return jnp.stack(leaves)
+
+    stacked = jax.tree.map(stack, *learners), jax.tree.map(stack, *samples)
+    leaves, tree = jax.tree.flatten(jax.vmap(one)(*stacked, keys))
+    return tuple(tree.unflatten([leaf[k] for leaf in leaves]) for k in range(len(learners)))

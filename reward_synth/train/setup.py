@@ -1,4 +1,4 @@
-"""How JAX is set up for training on a CPU; called once, before JAX computes anything."""
+"""How JAX is set up for training; called once, before JAX computes anything."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ def configure_jax(cache: Path | None) -> None:
     """Set XLA up for many small computations side by side.
 
     Networks this small are faster on one thread each, and give the same bits
-    whatever the number of cores; parallelism comes from members and physics.
+    whatever the number of cores; parallelism comes from members and physics. What is set
+    concerns the CPU only: a GPU that JAX finds is used as it is.
 
     Args:
       cache: folder of the persistent compilation cache, shared by all runs; None for none.

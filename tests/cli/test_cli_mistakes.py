@@ -28,6 +28,7 @@ MISTAKES = {
     "llm=ofline": "llm has no preset 'ofline'. Did you mean 'offline'? Choose from auto,",
     "llm.kind=ofline": "llm.kind is 'ofline'. Did you mean 'offline'?",
     "sandbox=stric": "sandbox is 'stric'. Did you mean 'strict'?",
+    "backend=mxj": "backend is 'mxj'. Did you mean 'mjx'? It must be one of cpu, mjx.",
     "search=slow": "search has no preset 'slow'. Choose from default, smoke, thorough.",
     "budget=null": "budget has no preset 'null'.",
     "video=false": "video is a group of settings, not one: video.enabled,",

@@ -13,7 +13,15 @@ from reward_synth.train import networks
 from reward_synth.train.config import PPOConfig
 from reward_synth.train.normalize import RunningStatistics, discounted_sums
 from reward_synth.train.policy import Policy
-from reward_synth.train.ppo import Batch, init_learner, learn, shuffle
+from reward_synth.train.ppo import (
+    Batch,
+    init_learner,
+    learn_together,
+    prepare,
+    shuffle,
+    shuffle_on_device,
+    update,
+)
 
 CONFIG = PPOConfig(envs=16, horizon=16, epochs=4, minibatches=4, learning_rate=3e-3, discount=0.9)
 ITERATIONS = 60
@@ -26,7 +34,9 @@ def train_on(probe, config=CONFIG, iterations=ITERATIONS):
     for iteration in range(iterations):
         shape = config.horizon, config.envs
         batch = probe(rng, shape, learner)
-        learner, health = learn(learner, batch, shuffle(0, iteration, config), config, iterations)
+        samples, learner = prepare(learner, batch, config)
+        order = shuffle(0, iteration, config)
+        learner, health = update(learner, samples, order, config, iterations)
         assert np.isfinite([float(x) for x in health]).all()
     return learner
 
@@ -141,3 +151,53 @@ def test_every_epoch_sees_every_sample_once():
     np.testing.assert_array_equal(order, shuffle(3, 5, CONFIG))
     assert not np.array_equal(order, shuffle(3, 6, CONFIG))
     assert not np.array_equal(order, shuffle(4, 5, CONFIG))
+
+
+@pytest.fixture(scope="module")
+def prepared():
+    """Three candidates with a batch each, as they stand before an update."""
+    rng = np.random.default_rng(0)
+    found = []
+    for seed in range(3):
+        learner = init_learner(jax.random.key(seed), CONFIG, ITERATIONS, 1, 1)
+        observation = rng.normal(size=(CONFIG.horizon, CONFIG.envs, 1)).astype(np.float32)
+        found.append(prepare(learner, batch(observation, observation[..., 0]), CONFIG))
+    return found
+
+
+def test_together_candidates_learn_what_they_learn_alone(prepared):
+    keys = jax.random.split(jax.random.key(9), 3)
+    together = learn_together(
+        tuple(learner for _, learner in prepared),
+        tuple(samples for samples, _ in prepared),
+        keys,
+        CONFIG,
+        ITERATIONS,
+    )
+    for (samples, learner), key, found in zip(prepared, keys, together, strict=True):
+        order = shuffle_on_device(key, CONFIG)
+        alone = update(learner, samples, order, CONFIG, ITERATIONS)
+        for a, b in zip(jax.tree.leaves(alone), jax.tree.leaves(found), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
+
+
+def test_the_device_shuffles_as_well():
+    order = shuffle_on_device(jax.random.key(0), CONFIG)
+    assert order.shape == shuffle(0, 0, CONFIG).shape
+    epochs = np.asarray(order).reshape(CONFIG.epochs, -1)
+    np.testing.assert_array_equal(np.sort(epochs), np.tile(np.arange(CONFIG.batch), (4, 1)))
+    assert len({epoch.tobytes() for epoch in epochs}) == CONFIG.epochs
+
+
+def test_an_update_leaves_the_types_of_a_learner(prepared):
+    """Else all that takes learners would be compiled twice, physics included."""
+    start = init_learner(jax.random.key(0), CONFIG, ITERATIONS, 1, 1)
+    (after, _), *_ = learn_together(
+        tuple(learner for _, learner in prepared),
+        tuple(samples for samples, _ in prepared),
+        jax.random.split(jax.random.key(9), 3),
+        CONFIG,
+        ITERATIONS,
+    )
+    for a, b in zip(jax.tree.leaves(start), jax.tree.leaves(after), strict=True):
+        assert a.aval == b.aval
