@@ -23,6 +23,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 import reward_synth.gym
 from reward_synth.gym.resolve import resolve_reward, resolve_task
 from reward_synth.task import Task
+from reward_synth.task.models import tolerate_old_models
 from reward_synth.train.config import PPOConfig
 from reward_synth.train.policy import Policy
 from reward_synth.train.rewards import Reward
@@ -109,7 +110,8 @@ def _environments(
 
         def make() -> gymnasium.Env:
             # Actions in [-1, 1], as ours are; the bounds of Hopper and others already are.
-            env = gymnasium.make(name, **options)
+            with tolerate_old_models():
+                env = gymnasium.make(name, **options)
             return gymnasium.wrappers.RescaleAction(env, np.float32(-1.0), np.float32(1.0))
 
     env = DummyVecEnv([lambda: Monitor(make())] * config.envs)

@@ -30,7 +30,8 @@ def resolve_task(task: str | Path | Task) -> Task:
     if isinstance(task, Task):
         return task
     folder = find_task(task)
-    return _load_task(folder, _changed(*folder.iterdir()))
+    files = [path for path in folder.iterdir() if path.is_file()]  # not Python's own cache
+    return _load_task(folder, _changed(*files))
 
 
 def resolve_reward(reward: str | Path | Reward, task: Task) -> Reward:
@@ -96,7 +97,7 @@ def _candidate(files: tuple[Path, ...], changed: int, description: TaskDescripti
         raise ConfigError(f"{metrics} is empty: the candidate was dropped before its first update.")
     terms = tuple(json.loads(lines[0])["terms"])
     traced = TracedReward(_parse(text), terms, arrays.read_bytes())
-    return _usable(described_reward(traced, description), arrays)
+    return _usable(described_reward(traced, description), arrays, description)
 
 
 @lru_cache(maxsize=64)
@@ -105,7 +106,7 @@ def _traced(path: Path, changed: int, description: TaskDescription) -> Reward:
         traced = sandbox.trace(_parse(path), description)
     if isinstance(traced, Rejection):
         raise ConfigError(f"{path}: {traced.reason}")
-    return _usable(described_reward(traced, description), path)
+    return _usable(described_reward(traced, description), path, description)
 
 
 def _parse(path: Path) -> RewardProgram:
@@ -115,7 +116,7 @@ def _parse(path: Path) -> RewardProgram:
     return parsed
 
 
-def _usable(reward: Reward | Rejection, path: Path) -> Reward:
+def _usable(reward: Reward | Rejection, path: Path, description: TaskDescription) -> Reward:
     if isinstance(reward, Rejection):
-        raise ConfigError(f"{path}: {reward.reason}")
+        raise ConfigError(f"{path} is no reward for {description.name}: {reward.reason}")
     return reward

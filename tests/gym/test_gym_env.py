@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -151,9 +153,22 @@ def test_a_reward_by_any_of_its_names(task, tmp_path: Path) -> None:
     assert after_a_step(str(path)) == (total, terms)
     assert after_a_step(expert_reward(task)) == (expert, expert_terms)
     assert after_a_step("sparse") == after_a_step(sparse_reward(task)) == (0.0, {"success": 0.0})
+    with pytest.raises(ConfigError, match="is no reward for reacher: "):
+        make(task="reacher", reward=candidate)
     path.write_text(PROGRAM.replace('"near": 2.0', '"near": 3.0'))
     os.utime(path, ns=(0, path.stat().st_mtime_ns + 1))
     assert after_a_step(path)[1]["near"] == pytest.approx(3 * expert_terms["near"])
+
+
+def test_environments_of_a_folder_share_what_is_compiled(tmp_path: Path, task) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(task.folder, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    one, other = make(task=folder), make(task=str(folder))
+    assert one.task is other.task
+    assert one.reward is other.reward
+    (folder / "task.md").write_text("# Copy\n\nGo left.\n")
+    os.utime(folder / "task.md", ns=(0, time.time_ns() + 10**9))
+    assert make(task=folder).task.description.sentence == "Go left."
 
 
 @pytest.mark.parametrize(
