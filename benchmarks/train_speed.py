@@ -33,11 +33,7 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-ENVIRONMENTS = {
-    "half_cheetah": ("HalfCheetah-v5", {}),
-    "hopper": ("Hopper-v5", {}),
-    "ant": ("Ant-v5", {"contact_cost_weight": 0.0, "include_cfrc_ext_in_observation": False}),
-}
+TASKS = ("half_cheetah", "hopper", "ant")
 SB3 = {"sb3 defaults": (8, 256, 64), "sb3 fastest": (64, 256, 512), "sb3 two": (64, 256, 512)}
 CONTENDERS = (*SB3, "one", "four", "physics")
 EPISODES = 20
@@ -46,6 +42,7 @@ EPISODES = 20
 def train_sb3(task: str, seed: int, steps: int, shape: tuple[int, int, int], threads: int) -> dict:
     """Train with Stable-Baselines3 on gymnasium's environment."""
     import torch
+    from sb3_runner import GYMNASIUM
     from stable_baselines3 import PPO
     from stable_baselines3.common.callbacks import BaseCallback
     from stable_baselines3.common.env_util import make_vec_env
@@ -54,7 +51,7 @@ def train_sb3(task: str, seed: int, steps: int, shape: tuple[int, int, int], thr
 
     torch.set_num_threads(threads)
     envs, horizon, minibatch = shape
-    name, options = ENVIRONMENTS[task]
+    name, options = GYMNASIUM[task]
     env = VecNormalize(make_vec_env(name, envs, seed=seed, env_kwargs=options))
     model = PPO("MlpPolicy", env, n_steps=horizon, batch_size=minibatch, seed=seed, device="cpu")
     curve: list[tuple[float, float]] = []
@@ -217,7 +214,7 @@ def show(rows: list[dict]) -> None:
 def main() -> None:
     warnings.filterwarnings("ignore")
     parser = argparse.ArgumentParser()
-    parser.add_argument("--tasks", nargs="+", default=list(ENVIRONMENTS), choices=ENVIRONMENTS)
+    parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=TASKS)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=200_000, help="of each training")
     parser.add_argument("--output", type=Path, help="file for the JSON")
