@@ -22,14 +22,14 @@ from reward_synth.train.rewards import expert_reward
 # What remains is single precision, but for the ant. There MuJoCo lays the friction pyramid of a
 # steep leg along the leg and MJX along the world's y: while one slides, forces differ.
 TOLERANCE = {
-    "ant": (1.5, 0.5),
+    "ant": (3.0, 1.0),
     "cartpole_swingup": (1e-5, 1e-6),
     "half_cheetah": (2e-3, 1e-3),
     "hopper": (1e-4, 1e-3),
     "pusher": (1e-4, 1e-5),
     "reacher": (1e-4, 1e-5),
 }
-# of the simulations agree as closely as the others' do
+# of its steps, on its feet or in the air, agree as closely as those of the others
 ANT_SHARE, ANT_TOLERANCE = 0.5, 1e-3
 
 
