@@ -1,4 +1,4 @@
-"""MJX's Warp implementation, which GPUs use, on the CPU; needs ``pip install warp-lang``."""
+"""MJX's Warp implementation, which GPUs use, on the CPU."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from reward_synth.train.collect_mjx import MjxCollector
 from reward_synth.train.config import PPOConfig
 from reward_synth.train.policy import Policy
 from reward_synth.train.ppo import init_learner
-
-pytest.importorskip("warp")
 
 CONFIG = PPOConfig(envs=3, horizon=8, hidden=(16,))
 SEEDS = [3, 4]
