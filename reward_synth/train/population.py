@@ -112,7 +112,6 @@ class Population:
             init_learner(
                 stream(member.seed, "learner"),
                 config,
-                self.iterations,
                 observation_size,
                 task.description.action_size,
             )
@@ -192,7 +191,7 @@ class Population:
 
     def _learn(self, judged: dict[int, _Judged]) -> dict[int, tuple[Learner, Health]]:
         """Improve the policies and value functions of all members that are well."""
-        config, iterations = self.config, self.iterations
+        config, iterations = self.config, jnp.asarray(self.iterations)
         if _accelerated():
             return self._learn_together(judged)
         orders = {
@@ -231,7 +230,7 @@ class Population:
             tuple(judged[k].samples for k in filled),
             jax.vmap(jax.random.fold_in, (0, None))(jnp.stack(keys), self.iteration),
             self.config,
-            self.iterations,
+            jnp.asarray(self.iterations),
         )
         return dict(zip(well, learned, strict=False))
 

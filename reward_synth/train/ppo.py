@@ -71,26 +71,30 @@ class Health(NamedTuple):
     explained_variance: jax.Array
 
 
-def make_optimizer(config: PPOConfig, iterations: int) -> optax.GradientTransformation:
+def make_optimizer(config: PPOConfig, iterations: int | jax.Array) -> optax.GradientTransformation:
     """Adam with epsilon 1e-5 [37, 3], linear annealing [37, 4] and gradient clipping [37, 11].
 
     On one flat vector: a step over a dozen small arrays costs a CPU more than the arithmetic.
+    ``iterations`` may be traced, so that trainings of any length share what is compiled.
     """
     updates = iterations * config.epochs * config.minibatches
-    schedule = optax.linear_schedule(config.learning_rate, 0.0, updates)
+
+    def schedule(count: Any) -> Any:  # noqa: ANN401 (optax's number)
+        return config.learning_rate * (1.0 - count / updates)
+
     clip = optax.clip_by_global_norm(config.max_gradient_norm)
     return optax.flatten(optax.chain(clip, optax.adam(schedule, eps=1e-5)))
 
 
-@partial(jax.jit, static_argnums=(1, 2, 3, 4))
+@partial(jax.jit, static_argnums=(1, 2, 3))
 def init_learner(
-    key: jax.Array, config: PPOConfig, iterations: int, observation_size: int, action_size: int
+    key: jax.Array, config: PPOConfig, observation_size: int, action_size: int
 ) -> Learner:
     """Start a training from scratch."""
     network = networks.init_network(
         key, observation_size, action_size, config.hidden, config.log_std
     )
-    optimizer = make_optimizer(config, iterations)
+    optimizer = make_optimizer(config, iterations=1)  # its state does not depend on them
     return Learner(
         network=network,
         actor_optimizer=optimizer.init((network.actor, network.log_std)),
@@ -158,9 +162,9 @@ Actor = tuple[tuple[Layer, ...], jax.Array]
 Critic = tuple[Layer, ...]
 
 
-@partial(jax.jit, static_argnums=(3, 4))
+@partial(jax.jit, static_argnums=3)
 def improve_actor(
-    learner: Learner, samples: Samples, order: jax.Array, config: PPOConfig, iterations: int
+    learner: Learner, samples: Samples, order: jax.Array, config: PPOConfig, iterations: jax.Array
 ) -> tuple[Actor, optax.OptState, Info]:
     """Return the policy after all epochs, its optimiser's state, and loss, kl and clipped share.
 
@@ -187,9 +191,9 @@ def improve_actor(
     )
 
 
-@partial(jax.jit, static_argnums=(3, 4))
+@partial(jax.jit, static_argnums=3)
 def improve_critic(
-    learner: Learner, samples: Samples, order: jax.Array, config: PPOConfig, iterations: int
+    learner: Learner, samples: Samples, order: jax.Array, config: PPOConfig, iterations: jax.Array
 ) -> tuple[Critic, optax.OptState, Info]:
     """Return the value function after all epochs, its optimiser's state, and its loss.
 
@@ -260,9 +264,9 @@ def conclude(
     return learner, health
 
 
-@partial(jax.jit, static_argnums=(3, 4))
+@partial(jax.jit, static_argnums=3)
 def update(
-    learner: Learner, samples: Samples, order: jax.Array, config: PPOConfig, iterations: int
+    learner: Learner, samples: Samples, order: jax.Array, config: PPOConfig, iterations: jax.Array
 ) -> tuple[Learner, Health]:
     """Update one prepared candidate: all of the above, as one computation."""
     actor = improve_actor(learner, samples, order, config, iterations)
@@ -270,13 +274,13 @@ def update(
     return conclude(learner, samples, actor, critic)
 
 
-@partial(jax.jit, static_argnums=(3, 4))
+@partial(jax.jit, static_argnums=3)
 def learn_together(
     learners: tuple[Learner, ...],
     samples: tuple[Samples, ...],
     keys: jax.Array,
     config: PPOConfig,
-    iterations: int,
+    iterations: jax.Array,
 ) -> tuple[tuple[Learner, Health], ...]:
     """Update K prepared candidates as one computation, which keeps an accelerator busy.
 

@@ -31,7 +31,7 @@ def task(point_task_folder):
 
 def policy(push: float) -> Policy:
     """A policy that draws around ``push``."""
-    learner = init_learner(jax.random.key(0), CONFIG, 1, 2, 1)
+    learner = init_learner(jax.random.key(0), CONFIG, 2, 1)
     *hidden, last = learner.network.actor
     biased = (*hidden, last._replace(bias=jnp.full(1, push)))
     return Policy(learner.network._replace(actor=biased), learner.observations)
@@ -176,7 +176,7 @@ def test_physics_is_compiled_once_for_two_rewards(point_task_folder, caplog):
 
 def test_a_policy_trained_in_mjx_is_better_in_mujoco(task, tmp_path):
     reward, config = expert_reward(task), PPOConfig(envs=16, horizon=20, minibatches=4)
-    untrained = Policy.of(init_learner(jax.random.key(0), config, 1, 2, 1))
+    untrained = Policy.of(init_learner(jax.random.key(0), config, 2, 1))
     trained = train(
         task,
         [Member(reward, 0)],

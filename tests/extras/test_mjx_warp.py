@@ -44,7 +44,7 @@ def test_steps_and_resets_agree_with_mujoco(hopper):
 
 
 def test_a_rollout_is_that_of_the_jax_implementation(hopper):
-    learner = init_learner(jax.random.key(0), CONFIG, 1, 11, 3)
+    learner = init_learner(jax.random.key(0), CONFIG, 11, 3)
     policies = [Policy.of(learner)] * 2
     warp, plain = (
         MjxCollector(hopper, SEEDS, CONFIG, implementation) for implementation in ("warp", "jax")

@@ -46,6 +46,16 @@ def test_all_is_compiled_in_the_first_iteration(point_task_folder):
     assert later == []
 
 
+def test_trainings_of_any_length_share_what_is_compiled(point_task_folder):
+    task = load_task(point_task_folder)
+    members = [Member(expert_reward(task), 0)]
+    Population(task, members, config(14), iterations=3).iterate()
+    longer = Population(task, members, config(14), iterations=5)
+    with compilations() as programs:
+        longer.iterate()
+    assert programs == []
+
+
 def test_a_new_reward_compiles_itself_only(point_task_folder):
     task = load_task(point_task_folder)
     Population(task, [Member(expert_reward(task), 0)], config(10), iterations=3).iterate()

@@ -30,13 +30,13 @@ ITERATIONS = 60
 def train_on(probe, config=CONFIG, iterations=ITERATIONS):
     """Train on a probe: (rng, action) -> (observation, next_observation, reward, terminated)."""
     rng = np.random.default_rng(0)
-    learner = init_learner(jax.random.key(0), config, iterations, 1, 1)
+    learner = init_learner(jax.random.key(0), config, 1, 1)
     for iteration in range(iterations):
         shape = config.horizon, config.envs
         batch = probe(rng, shape, learner)
         samples, learner = prepare(learner, batch, config)
         order = shuffle(0, iteration, config)
-        learner, health = update(learner, samples, order, config, iterations)
+        learner, health = update(learner, samples, order, config, jnp.asarray(iterations))
         assert np.isfinite([float(x) for x in health]).all()
     return learner
 
@@ -159,7 +159,7 @@ def prepared():
     rng = np.random.default_rng(0)
     found = []
     for seed in range(3):
-        learner = init_learner(jax.random.key(seed), CONFIG, ITERATIONS, 1, 1)
+        learner = init_learner(jax.random.key(seed), CONFIG, 1, 1)
         observation = rng.normal(size=(CONFIG.horizon, CONFIG.envs, 1)).astype(np.float32)
         found.append(prepare(learner, batch(observation, observation[..., 0]), CONFIG))
     return found
@@ -172,11 +172,11 @@ def test_together_candidates_learn_what_they_learn_alone(prepared):
         tuple(samples for samples, _ in prepared),
         keys,
         CONFIG,
-        ITERATIONS,
+        jnp.asarray(ITERATIONS),
     )
     for (samples, learner), key, found in zip(prepared, keys, together, strict=True):
         order = shuffle_on_device(key, CONFIG)
-        alone = update(learner, samples, order, CONFIG, ITERATIONS)
+        alone = update(learner, samples, order, CONFIG, jnp.asarray(ITERATIONS))
         for a, b in zip(jax.tree.leaves(alone), jax.tree.leaves(found), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
 
@@ -191,13 +191,13 @@ def test_the_device_shuffles_as_well():
 
 def test_an_update_leaves_the_types_of_a_learner(prepared):
     """Else all that takes learners would be compiled twice, physics included."""
-    start = init_learner(jax.random.key(0), CONFIG, ITERATIONS, 1, 1)
+    start = init_learner(jax.random.key(0), CONFIG, 1, 1)
     (after, _), *_ = learn_together(
         tuple(learner for _, learner in prepared),
         tuple(samples for samples, _ in prepared),
         jax.random.split(jax.random.key(9), 3),
         CONFIG,
-        ITERATIONS,
+        jnp.asarray(ITERATIONS),
     )
     for a, b in zip(jax.tree.leaves(start), jax.tree.leaves(after), strict=True):
         assert a.aval == b.aval
