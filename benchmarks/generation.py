@@ -24,7 +24,7 @@ from types import ModuleType
 STAGES = (
     ("propose and trace", "reward_synth.search.loop", "propose_generation"),
     ("load rewards", "reward_synth.search.trainings", "traced_reward"),
-    ("train", "reward_synth.search.trainings", "train"),
+    ("train", "reward_synth.train.job", "train"),
     ("held-out episodes", "reward_synth.search.trainings", "evaluate"),
 )
 

@@ -16,8 +16,7 @@ what the machine does meanwhile meets all of them:
 Stable-Baselines3 trains on gymnasium's own environments, whose rewards are the tasks' expert
 rewards, with its observations and rewards normalised. Seconds are those of learning, compilation
 included (from a warm cache, as after the first run on a machine), imports not. Returns are of 20
-held-out episodes without noise. ``to return``: seconds until the running mean return of training
-episodes first is what the default SB3 ends with, the lowest of its seeds; a mean over seeds.
+held-out episodes without noise, the standard deviation that between trainings.
 Prints a table; its last line is the same as JSON.
 """
 
@@ -45,7 +44,6 @@ def train_sb3(task: str, seed: int, steps: int, shape: tuple[int, int, int], thr
     import torch
     from sb3_runner import GYMNASIUM
     from stable_baselines3 import PPO
-    from stable_baselines3.common.callbacks import BaseCallback
     from stable_baselines3.common.env_util import make_vec_env
     from stable_baselines3.common.evaluation import evaluate_policy
     from stable_baselines3.common.vec_env import VecNormalize
@@ -55,27 +53,16 @@ def train_sb3(task: str, seed: int, steps: int, shape: tuple[int, int, int], thr
     name, options = GYMNASIUM[task]
     env = VecNormalize(make_vec_env(name, envs, seed=seed, env_kwargs=options))
     model = PPO("MlpPolicy", env, n_steps=horizon, batch_size=minibatch, seed=seed, device="cpu")
-    curve: list[tuple[float, float]] = []
-
-    class Curve(BaseCallback):
-        def _on_step(self) -> bool:
-            return True
-
-        def _on_rollout_end(self) -> None:
-            returns = [episode["r"] for episode in self.model.ep_info_buffer or ()]
-            if returns:
-                curve.append((time.perf_counter() - began, statistics.fmean(returns)))
-
     began = time.perf_counter()
-    model.learn(steps, callback=Curve())
+    model.learn(steps)
     seconds = time.perf_counter() - began
     env.training, env.norm_reward = False, False
     mean, _ = evaluate_policy(model, env, EPISODES, warn=False)
-    return {"seconds": seconds, "steps": model.num_timesteps, "returns": [mean], "curves": [curve]}
+    return {"seconds": seconds, "steps": model.num_timesteps, "returns": [mean]}
 
 
 def train_ours(task_name: str, seeds: list[int], steps: int, cache: Path) -> dict:
-    """Train a population with ours; its curves are running means over 100 episodes, as SB3's."""
+    """Train a population with ours."""
     from reward_synth.rollout.episodes import evaluate
     from reward_synth.task import load_task
     from reward_synth.train.config import PPOConfig
@@ -90,18 +77,8 @@ def train_ours(task_name: str, seeds: list[int], steps: int, cache: Path) -> dic
     began = time.perf_counter()
     members = [Member(reward, seed) for seed in seeds]
     population = Population(task, members, config, config.iterations(steps))
-    recent: list[list[tuple[int, float]]] = [[] for _ in seeds]
-    curves: list[list[tuple[float, float]]] = [[] for _ in seeds]
     while population.iteration < population.iterations:
-        for k, progress in enumerate(population.iterate()):
-            assert progress is not None
-            if progress.episodes:
-                recent[k].append((progress.episodes, progress.episode_return))
-                while sum(n for n, _ in recent[k][1:]) >= 100:
-                    recent[k].pop(0)
-                total = sum(n * value for n, value in recent[k])
-                mean = total / sum(n for n, _ in recent[k])
-                curves[k].append((time.perf_counter() - began, mean))
+        population.iterate()
     seconds = time.perf_counter() - began
     policies = [Policy.of(learner) for learner in population.learners]
     count = len(seeds)
@@ -109,7 +86,7 @@ def train_ours(task_name: str, seeds: list[int], steps: int, cache: Path) -> dic
     rollouts = evaluate(task, policies, [reward] * count, tests, EPISODES)
     returns = [float(rollout.episode_return.mean()) for rollout in rollouts]
     done = count * population.iterations * config.batch
-    return {"seconds": seconds, "steps": done, "returns": returns, "curves": curves}
+    return {"seconds": seconds, "steps": done, "returns": returns}
 
 
 def step_physics(task_name: str, steps: int) -> dict:
@@ -162,14 +139,8 @@ def spawn(contender: str, task: str, seed: int, steps: int, cache: Path) -> dict
     return {
         "seconds": max(first["seconds"], second["seconds"]),
         "steps": first["steps"] + second["steps"],
-        **{name: first[name] + second[name] for name in ("returns", "curves")},
+        "returns": first["returns"] + second["returns"],
     }
-
-
-def reached(curves: list[list[list[float]]], level: float) -> float | None:
-    """Return the mean of the seconds at which curves first reach a level; None if any does not."""
-    times = [next((t for t, value in curve if value >= level), None) for curve in curves]
-    return None if None in times else statistics.fmean(t for t in times if t is not None)
 
 
 def compare(task: str, seeds: int, steps: int, cache: Path) -> list[dict]:
@@ -180,17 +151,13 @@ def compare(task: str, seeds: int, steps: int, cache: Path) -> list[dict]:
     for seed in range(seeds):
         for contender in CONTENDERS:
             results[contender].append(spawn(contender, task, seed, steps, cache))
-    ends = [curve[-1][1] for run in results["sb3 defaults"] for curve in run["curves"]]
-    level = min(ends)
     rows = []
     for contender, runs in results.items():
         rate = sum(run["steps"] for run in runs) / sum(run["seconds"] for run in runs)
         row = {"task": task, "contender": contender, "steps_per_second": round(rate)}
         if contender != "physics":
             returns = [value for run in runs for value in run["returns"]]
-            took = reached([curve for run in runs for curve in run["curves"]], level)
             row["returns"] = [round(value, 1) for value in returns]
-            row["seconds_to_return"] = took if took is None else round(took, 1)
         rows.append(row)
     return rows
 
@@ -205,10 +172,9 @@ def show(rows: list[dict]) -> None:
         )
         line += f"{rate / rates['physics']:>8.0%}"
         if "returns" in row:
-            values, took = row["returns"], row["seconds_to_return"]
+            values = row["returns"]
             spread = statistics.stdev(values) if len(values) > 1 else 0.0
             line += f"{statistics.fmean(values):>9.0f} ({spread:.0f})"
-            line += "   never" if took is None else f"{took:>8.1f} s"
         print(line, flush=True)
 
 
@@ -226,7 +192,7 @@ def main() -> None:
         (task,), seed = options.tasks, options.seeds
         print(json.dumps(contend(options.contender, task, seed, options.steps, options.cache)))
         return
-    print("task          contender      steps/s  defaults  fastest physics  return (sd)  to return")
+    print("task          contender      steps/s  defaults  fastest physics  return (sd)")
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
         for task in options.tasks:
