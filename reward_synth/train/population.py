@@ -37,13 +37,7 @@ from reward_synth.train.ppo import (
     prepare,
     shuffle,
 )
-from reward_synth.train.progress import (
-    Progress,
-    episode_sums,
-    mean,
-    reward_problem,
-    update_problem,
-)
+from reward_synth.train.progress import Progress, Tally, reward_problem, update_problem
 from reward_synth.train.rewards import Reward
 
 Item = TypeVar("Item")
@@ -70,14 +64,6 @@ class _Judged:
 
 
 @dataclass(slots=True)
-class _Running:
-    """Sums over the episodes that are under way, (N,) each."""
-
-    fitness: np.ndarray
-    reward: np.ndarray
-
-
-@dataclass(slots=True)
 class Population:
     """K members in training; ``iterate`` collects a batch for each and updates each once.
 
@@ -98,7 +84,7 @@ class Population:
     rejections: list[Rejection | None] = field(init=False)
     learners: list[Learner] = field(init=False)
     _collector: Collector = field(init=False)
-    _running: list[_Running] = field(init=False)
+    _tallies: list[Tally] = field(init=False)
     _workers: ThreadPoolExecutor = field(init=False)
 
     def __post_init__(self) -> None:
@@ -120,9 +106,7 @@ class Population:
         seeds = [member.seed for member in self.members]
         with enough_memory(len(seeds), config.envs):
             self._collector = _collector(self.backend, task, seeds, config, self.threads)
-        self._running = [
-            _Running(np.zeros(config.envs), np.zeros(config.envs)) for _ in self.members
-        ]
+        self._tallies = [Tally.start(config.envs) for _ in self.members]
         self._workers = ThreadPoolExecutor(self.threads or os.cpu_count() or 1)
 
     def iterate(self) -> list[Progress | None]:
@@ -255,36 +239,17 @@ class Population:
     def _progress(
         self, k: int, experience: Experience, judged: _Judged, health: Health
     ) -> Progress:
-        truncated, terminated, diverged, length = (
-            np.asarray(x[k])
-            for x in (
-                experience.truncated,
-                experience.terminated,
-                experience.diverged,
-                experience.length,
-            )
-        )
-        done = terminated | truncated
-        running = self._running[k]
-        terms = judged.terms.mean((0, 1)).tolist()
-        return Progress(
+        return self._tallies[k].progress(
             steps=self.iteration * self.config.batch,
-            fitness=mean(episode_sums(judged.fitness, done, running.fitness)),
-            episode_return=mean(episode_sums(judged.reward, done, running.reward)),
-            length=mean(length[done]),
-            episodes=int(done.sum()),
-            ends={
-                "terminated": int(terminated.sum()),
-                "time limit": int((truncated & ~diverged).sum()),
-                "diverged": int(diverged.sum()),
-            },
-            terms=dict(zip(self.members[k].reward.terms, terms, strict=True)),
-            reward_std=float(judged.reward.std()),
-            kl=float(health.kl),
-            clipped=float(health.clipped),
-            entropy=float(health.entropy),
-            explained_variance=float(health.explained_variance),
-            value_loss=float(health.value_loss),
+            reward=judged.reward,
+            terms=judged.terms,
+            names=self.members[k].reward.terms,
+            fitness=judged.fitness,
+            terminated=np.asarray(experience.terminated[k]),
+            truncated=np.asarray(experience.truncated[k]),
+            diverged=np.asarray(experience.diverged[k]),
+            length=np.asarray(experience.length[k]),
+            health=health,
         )
 
     def checkpoint(self) -> dict[str, np.ndarray]:
@@ -293,7 +258,7 @@ class Population:
         arrays = {f"learner_{i}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
         saved = self._collector.checkpoint()
         arrays |= {f"collector_{name}": value for name, value in saved.items()}
-        arrays["running"] = np.array([(r.fitness, r.reward) for r in self._running])
+        arrays["tallies"] = np.array([(t.fitness, t.reward) for t in self._tallies])
         arrays["iteration"] = np.array(self.iteration)
         arrays["rejections"] = np.array([r.reason if r else "" for r in self.rejections])
         return arrays
@@ -307,8 +272,8 @@ class Population:
         self._collector.restore(
             {name.removeprefix(prefix): x for name, x in arrays.items() if name.startswith(prefix)}
         )
-        for running, (fitness, reward) in zip(self._running, arrays["running"], strict=True):
-            running.fitness[:], running.reward[:] = fitness, reward
+        for tally, (fitness, reward) in zip(self._tallies, arrays["tallies"], strict=True):
+            tally.fitness[:], tally.reward[:] = fitness, reward
         self.iteration = int(arrays["iteration"])
         for k, reason in enumerate(arrays["rejections"]):
             self._drop(k, Rejection(Stage.TRAIN, str(reason)) if reason else None)

@@ -88,6 +88,73 @@ def update_problem(health: Health) -> Rejection | None:
     return None
 
 
+@dataclass(slots=True)
+class Tally:
+    """Keeps one member's sums over the episodes that are under way.
+
+    Attributes:
+      fitness: (N,).
+      reward: (N,).
+    """
+
+    fitness: np.ndarray
+    reward: np.ndarray
+
+    @classmethod
+    def start(cls, envs: int) -> Tally:
+        """Before the first step of N environments."""
+        return cls(np.zeros(envs), np.zeros(envs))
+
+    def progress(
+        self,
+        *,
+        steps: int,
+        reward: np.ndarray,
+        terms: np.ndarray,
+        names: Sequence[str],
+        fitness: np.ndarray,
+        terminated: np.ndarray,
+        truncated: np.ndarray,
+        diverged: np.ndarray,
+        length: np.ndarray,
+        health: Health,
+    ) -> Progress:
+        """Take in an iteration, arrays of which are (T, N), and put it in numbers.
+
+        Args:
+          steps: environment steps so far.
+          reward: of each step.
+          terms: (T, N, terms) of the reward.
+          names: of the terms.
+          fitness: of each step.
+          terminated: whether the task ended the episode.
+          truncated: whether it was cut short.
+          diverged: whether because MuJoCo could not continue.
+          length: steps of the episode so far.
+          health: of the update.
+        """
+        done = terminated | truncated
+        return Progress(
+            steps=steps,
+            fitness=_mean(episode_sums(fitness, done, self.fitness)),
+            episode_return=_mean(episode_sums(reward, done, self.reward)),
+            length=_mean(length[done]),
+            episodes=int(done.sum()),
+            ends={
+                "terminated": int(terminated.sum()),
+                "time limit": int((truncated & ~diverged).sum()),
+                "diverged": int(diverged.sum()),
+            },
+            terms=dict(zip(names, terms.mean((0, 1)).tolist(), strict=True)),
+            reward_std=float(reward.std()),
+            kl=float(health.kl),
+            clipped=float(health.clipped),
+            entropy=float(health.entropy),
+            explained_variance=float(health.explained_variance),
+            value_loss=float(health.value_loss),
+        )
+
+
 def episode_sums(values: np.ndarray, done: np.ndarray, running: np.ndarray) -> np.ndarray:
     """Sum values over episodes.
 
@@ -111,6 +178,5 @@ def episode_sums(values: np.ndarray, done: np.ndarray, running: np.ndarray) -> n
     return np.delete(sums, last)
 
 
-def mean(values: np.ndarray) -> float:
-    """Return the mean, NaN of nothing."""
+def _mean(values: np.ndarray) -> float:
     return float(values.mean()) if len(values) else math.nan

@@ -28,13 +28,7 @@ from reward_synth.train.config import PPOConfig
 from reward_synth.train.policy import Policy
 from reward_synth.train.population import Member
 from reward_synth.train.ppo import Health
-from reward_synth.train.progress import (
-    Progress,
-    episode_sums,
-    mean,
-    reward_problem,
-    update_problem,
-)
+from reward_synth.train.progress import Progress, Tally, reward_problem, update_problem
 from reward_synth.train.sb3.model import make_ppo, one_thread, to_policy
 from reward_synth.train.sb3.vec_env import SimVecEnv
 
@@ -124,11 +118,10 @@ class _Journal:
     on_progress: Callable[[Progress], None]
     history: list[Progress] = field(default_factory=list)
     _steps: list[tuple[Step, Outcome]] = field(default_factory=list)
-    _fitness: np.ndarray = field(init=False)  # (N,) sums over the episodes under way
-    _reward: np.ndarray = field(init=False)  # (N,)
+    _tally: Tally = field(init=False)
 
     def __post_init__(self) -> None:
-        self._fitness, self._reward = np.zeros((2, self.config.envs))
+        self._tally = Tally.start(self.config.envs)
 
     def add(self, step: Step, result: Outcome) -> None:
         """Take in a step of N environments; a bad reward ends the training before it harms."""
@@ -148,25 +141,17 @@ class _Journal:
             for name in ("terminated", "truncated", "diverged", "length")
         )
         _drop_for(update_problem(health))
-        done = terminated | truncated
-        progress = Progress(
+        progress = self._tally.progress(
             steps=(len(self.history) + 1) * self.config.batch,
-            fitness=mean(episode_sums(fitness, done, self._fitness)),
-            episode_return=mean(episode_sums(reward, done, self._reward)),
-            length=mean(length[done]),
-            episodes=int(done.sum()),
-            ends={
-                "terminated": int(terminated.sum()),
-                "time limit": int((truncated & ~diverged).sum()),
-                "diverged": int(diverged.sum()),
-            },
-            terms=dict(zip(self.member.reward.terms, terms.mean((0, 1)).tolist(), strict=True)),
-            reward_std=float(reward.std()),
-            kl=float(health.kl),
-            clipped=float(health.clipped),
-            entropy=float(health.entropy),
-            explained_variance=float(health.explained_variance),
-            value_loss=float(health.value_loss),
+            reward=reward,
+            terms=terms,
+            names=self.member.reward.terms,
+            fitness=fitness,
+            terminated=terminated,
+            truncated=truncated,
+            diverged=diverged,
+            length=length,
+            health=health,
         )
         self.history.append(progress)
         self.on_progress(progress)
