@@ -1,9 +1,9 @@
-# make run    a search on the hopper, from nothing but Python 3.11 or newer; the last line
-#             printed is the run folder. Settings: make run ARGS="task=ant llm=openai"
-# make test   lint, types and tests, as CI runs them first
+# make run          a search on the hopper, from nothing but Python 3.11 or newer; the last
+#                   line printed is the run folder. Settings: ARGS="task=ant llm=openai"
+# make test         lint, types and tests
 # make test-extras  tests of the optional extras, which it installs: Stable-Baselines3, MJX
-# make pins   renew constraints.txt from the versions in .venv
-# make clean  remove what the others made, except outputs/
+# make pins         renew constraints.txt from the versions in .venv
+# make clean        remove what the others made, except outputs/
 
 .SILENT:
 .PHONY: help run test test-extras pins clean
