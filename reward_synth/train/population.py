@@ -175,12 +175,11 @@ class Population:
 
     def _learn(self, judged: dict[int, _Judged]) -> dict[int, tuple[Learner, Health]]:
         """Improve the policies and value functions of all members that are well."""
-        config, iterations = self.config, jnp.asarray(self.iterations)
         if _accelerated():
             return self._learn_together(judged)
+        config, iterations = self.config, jnp.asarray(self.iterations)
         orders = {
-            k: jnp.asarray(shuffle(self.members[k].seed, self.iteration, config))
-            for k in self._well()
+            k: jnp.asarray(shuffle(self.members[k].seed, self.iteration, config)) for k in judged
         }
 
         def improve(half: tuple[Callable[..., Any], int]) -> Any:  # noqa: ANN401
@@ -204,7 +203,7 @@ class Population:
 
     def _learn_together(self, judged: dict[int, _Judged]) -> dict[int, tuple[Learner, Health]]:
         """Do what ``_learn`` does, as one computation, whose shape no drop-out changes."""
-        well = self._well()
+        well = list(judged)
         if not well:
             return {}
         filled = well + [well[0]] * (len(self.members) - len(well))
