@@ -16,13 +16,13 @@ from pathlib import Path
 
 from reward_synth.feedback.scores import score
 from reward_synth.records import Rejection
+from reward_synth.reward.rewards import expert_reward
 from reward_synth.rollout.episodes import evaluate
 from reward_synth.task import bundled_tasks, load_task
 from reward_synth.train.config import PPOConfig
 from reward_synth.train.job import train
 from reward_synth.train.policy import Policy
 from reward_synth.train.population import Member
-from reward_synth.train.rewards import expert_reward
 from reward_synth.train.setup import configure_jax
 
 EPISODES = 20

@@ -109,8 +109,8 @@ def run(name: str, trainer: str, seeds: tuple[int, ...], steps: int, work: Path)
 @lru_cache
 def load(name: str):
     """Once for each process, which then compiles once."""
+    from reward_synth.reward.rewards import expert_reward
     from reward_synth.task import load_task
-    from reward_synth.train.rewards import expert_reward
 
     task = load_task(name)
     return task, expert_reward(task)

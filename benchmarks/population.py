@@ -26,10 +26,10 @@ def work(
     task_name: str, seeds: list[int], envs: int, steps: int, threads: int, cache: Path
 ) -> None:
     """Train the members in this process; print steps/s without the first iteration, and memory."""
+    from reward_synth.reward.rewards import expert_reward
     from reward_synth.task import load_task
     from reward_synth.train.config import PPOConfig
     from reward_synth.train.population import Member, Population
-    from reward_synth.train.rewards import expert_reward
     from reward_synth.train.setup import configure_jax
 
     configure_jax(cache)

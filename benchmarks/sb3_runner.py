@@ -22,11 +22,11 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 import reward_synth.gym
 from reward_synth.gym.resolve import resolve_reward, resolve_task
+from reward_synth.reward.rewards import Reward
 from reward_synth.task import Task
 from reward_synth.task.models import tolerate_old_models
 from reward_synth.train.config import PPOConfig
 from reward_synth.train.policy import Policy
-from reward_synth.train.rewards import Reward
 from reward_synth.train.sb3.model import make_ppo, one_thread, to_policy
 from reward_synth.train.sb3.vec_env import SimVecEnv
 from reward_synth.train.setup import configure_jax

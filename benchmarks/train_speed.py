@@ -63,12 +63,12 @@ def train_sb3(task: str, seed: int, steps: int, shape: tuple[int, int, int], thr
 
 def train_ours(task_name: str, seeds: list[int], steps: int, cache: Path) -> dict:
     """Train a population with ours."""
+    from reward_synth.reward.rewards import expert_reward
     from reward_synth.rollout.episodes import evaluate
     from reward_synth.task import load_task
     from reward_synth.train.config import PPOConfig
     from reward_synth.train.policy import Policy
     from reward_synth.train.population import Member, Population
-    from reward_synth.train.rewards import expert_reward
     from reward_synth.train.setup import configure_jax
 
     configure_jax(cache)

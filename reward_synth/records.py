@@ -122,6 +122,21 @@ class Rejection:
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """What a screen noticed about a reward before any training.
+
+    Attributes:
+      screen: which one, such as "living reward".
+      fatal: whether the reward is turned down for it; else it is only said.
+      words: what is wrong and what would mend it, in a sentence for whoever writes the next.
+    """
+
+    screen: str
+    fatal: bool
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class TracedReward:
     """A reward program as a pure array program; safe to load where policies are trained.
 

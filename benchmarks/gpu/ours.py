@@ -14,13 +14,13 @@ import jax
 from benchmarks.gpu.cell import Report, peak_memory
 from benchmarks.gpu.plan import Cell, Settings
 from reward_synth.records import Rejection
+from reward_synth.reward.rewards import Reward, expert_reward, sparse_reward
 from reward_synth.task import load_task
 from reward_synth.task.task import Task
 from reward_synth.train.config import PPOConfig
 from reward_synth.train.job import train
 from reward_synth.train.policy import Policy
 from reward_synth.train.population import Member, Population
-from reward_synth.train.rewards import Reward, expert_reward, sparse_reward
 
 _COMPILED = "/jax/core/compile/backend_compile_duration"
 _FEWEST = 3  # timed iterations

@@ -11,9 +11,9 @@ import numpy as np
 from reward_synth.gym import spaces
 from reward_synth.gym.outcome import outcome
 from reward_synth.gym.resolve import resolve_reward, resolve_task
+from reward_synth.reward.rewards import Reward
 from reward_synth.sim.cpu import CpuBackend
 from reward_synth.task import Task, batched
-from reward_synth.train.rewards import Reward
 
 
 class TaskEnv(gymnasium.Env[np.ndarray, np.ndarray]):

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from reward_synth.reward.rewards import Reward
 from reward_synth.task import Task, batched
-from reward_synth.train.rewards import Reward
 
 
 class Outcome(NamedTuple):

@@ -13,9 +13,9 @@ from pathlib import Path
 from reward_synth.errors import ConfigError, did_you_mean
 from reward_synth.records import Rejection, RewardProgram, TaskDescription, TracedReward
 from reward_synth.reward.parse import parse_source
+from reward_synth.reward.rewards import Reward, described_reward, expert_reward, sparse_reward
 from reward_synth.reward.sandbox import Sandbox
 from reward_synth.task import Task, find_task, load_task
-from reward_synth.train.rewards import Reward, described_reward, expert_reward, sparse_reward
 
 _NAMES = ("expert", "sparse")
 _CANDIDATE = ("reward.py", "reward.arrays.json", "metrics.jsonl")

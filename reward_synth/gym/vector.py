@@ -14,10 +14,10 @@ from gymnasium.vector.utils import batch_space
 from reward_synth.gym import spaces
 from reward_synth.gym.outcome import Outcome, outcome
 from reward_synth.gym.resolve import resolve_reward, resolve_task
+from reward_synth.reward.rewards import Reward
 from reward_synth.sim.cpu import CpuBackend
 from reward_synth.sim.vector import Step, VectorEnv
 from reward_synth.task import Task, batched
-from reward_synth.train.rewards import Reward
 
 
 class TaskVectorEnv(gymnasium.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):

@@ -18,8 +18,8 @@ import numpy as np
 from reward_synth.errors import ConfigError, TaskError, did_you_mean
 from reward_synth.gym.resolve import program
 from reward_synth.records import Field, TaskDescription
+from reward_synth.reward.rewards import Reward
 from reward_synth.task.fields import LAST_ACTION, FieldSource, check_name, last_action, resolve
-from reward_synth.train.rewards import Reward
 
 # (environment, its observation) -> the value of each field by name
 Read = Callable[[gymnasium.Env, Any], Mapping[str, Any]]

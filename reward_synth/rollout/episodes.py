@@ -12,11 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from reward_synth.files import atomic_write, save_arrays
+from reward_synth.reward.rewards import Reward
+from reward_synth.reward.transitions import Transitions
 from reward_synth.sim.cpu import CpuBackend
 from reward_synth.task import batched
 from reward_synth.task.task import Task
 from reward_synth.train.policy import Policy
-from reward_synth.train.rewards import Reward
 
 ENDS = ("terminated", "time limit", "diverged")
 
@@ -67,6 +68,15 @@ class Rollouts:
     def typical(self) -> int:
         """The episode of median fitness: the one to show."""
         return int(np.argsort(self.episode_fitness)[len(self.length) // 2])
+
+    @property
+    def transitions(self) -> Transitions:
+        """All steps of all episodes, those of the first episode first."""
+        happened = (np.arange(len(self.action))[:, None] < self.length).T
+        before, action, after = (
+            np.swapaxes(x, 0, 1)[happened] for x in (self.state[:-1], self.action, self.state[1:])
+        )
+        return Transitions(before, action, after)
 
     def save(self, path: Path) -> None:
         """Write a compressed npz, in one piece or not at all."""

@@ -16,6 +16,7 @@ import numpy as np
 from reward_synth.feedback.reflection import Evidence, reflect
 from reward_synth.feedback.scores import Score, human_normalized, score
 from reward_synth.records import Rejection, Stage
+from reward_synth.reward.rewards import Reward, expert_reward, sparse_reward, traced_reward
 from reward_synth.rollout.episodes import ENDS, Rollouts, evaluate
 from reward_synth.search.candidate import Candidate
 from reward_synth.search.config import RunConfig
@@ -28,7 +29,6 @@ from reward_synth.train import job, sb3
 from reward_synth.train.policy import Policy
 from reward_synth.train.population import Member
 from reward_synth.train.progress import Progress
-from reward_synth.train.rewards import Reward, expert_reward, sparse_reward, traced_reward
 
 # (environment steps done by all members, their best mean fitness just now)
 OnProgress = Callable[[int, float], None]

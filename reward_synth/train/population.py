@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from reward_synth.records import Rejection, Stage
+from reward_synth.reward.rewards import Reward
 from reward_synth.task import batched
 from reward_synth.task.task import Task
 from reward_synth.train.collect import Collector, CpuCollector, Experience, stream
@@ -38,7 +39,6 @@ from reward_synth.train.ppo import (
     shuffle,
 )
 from reward_synth.train.progress import Progress, Tally, reward_problem, update_problem
-from reward_synth.train.rewards import Reward
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from reward_synth.errors import TaskError
+from reward_synth.reward.rewards import expert_reward
 from reward_synth.sim.cpu import CpuBackend
 from reward_synth.sim.mjx import MjxBackend
 from reward_synth.sim.mjx_support import check_mjx
 from reward_synth.task import batched, bundled_tasks, load_task
 from reward_synth.task.fields import resolve, sensors
-from reward_synth.train.rewards import expert_reward
 
 # Largest difference after one step from the same state: of state and observation; of the reward.
 # What remains is single precision, but for the ant. There MuJoCo lays the friction pyramid of a

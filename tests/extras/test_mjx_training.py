@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from reward_synth.records import Rejection
+from reward_synth.reward.rewards import Reward, expert_reward, sparse_reward
 from reward_synth.rollout.episodes import evaluate
 from reward_synth.task import load_task
 from reward_synth.train.collect import CpuCollector
@@ -19,7 +20,6 @@ from reward_synth.train.job import train
 from reward_synth.train.policy import Policy
 from reward_synth.train.population import Member, Population
 from reward_synth.train.ppo import init_learner
-from reward_synth.train.rewards import Reward, expert_reward, sparse_reward
 
 CONFIG = PPOConfig(envs=8, horizon=16, epochs=2, minibatches=2, hidden=(16, 16))
 

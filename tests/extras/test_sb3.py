@@ -20,6 +20,7 @@ from stable_baselines3.common.env_checker import check_env
 import reward_synth.gym
 from reward_synth.errors import ConfigError
 from reward_synth.records import Rejection
+from reward_synth.reward.rewards import Reward, expert_reward, sparse_reward
 from reward_synth.rollout.episodes import evaluate
 from reward_synth.sim.cpu import CpuBackend
 from reward_synth.task import bundled_tasks, load_task
@@ -29,7 +30,6 @@ from reward_synth.train.config import PPOConfig
 from reward_synth.train.job import train as train_with_jax
 from reward_synth.train.policy import Policy
 from reward_synth.train.population import Member
-from reward_synth.train.rewards import Reward, expert_reward, sparse_reward
 from reward_synth.train.sb3.job import train
 from reward_synth.train.sb3.model import make_ppo, to_policy
 from reward_synth.train.sb3.vec_env import SimVecEnv

@@ -10,10 +10,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from reward_synth.reward.rewards import expert_reward
 from reward_synth.rollout.episodes import evaluate
 from reward_synth.task import load_task
 from reward_synth.train.config import PPOConfig
-from reward_synth.train.rewards import expert_reward
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 CONFIG = PPOConfig(envs=4, horizon=32, epochs=4, minibatches=4, hidden=(16, 16))

@@ -20,9 +20,9 @@ from reward_synth.errors import ConfigError, RewardSynthError, TaskError
 from reward_synth.gym.env import TaskEnv
 from reward_synth.records import TracedReward
 from reward_synth.reward.parse import parse_source
+from reward_synth.reward.rewards import expert_reward, sparse_reward
 from reward_synth.reward.sandbox import Sandbox
 from reward_synth.task import bundled_tasks, load_task
-from reward_synth.train.rewards import expert_reward, sparse_reward
 
 PROGRAM = '''"""Be near."""
 

@@ -6,10 +6,10 @@ import jax
 import pytest
 
 from reward_synth.errors import RewardSynthError
+from reward_synth.reward.rewards import expert_reward
 from reward_synth.task import load_task
 from reward_synth.train.config import PPOConfig
 from reward_synth.train.population import Member, Population
-from reward_synth.train.rewards import expert_reward
 
 CONFIG = PPOConfig(envs=8, horizon=4, epochs=1, minibatches=1, hidden=(4,))
 

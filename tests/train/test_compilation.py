@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 import jax
 
+from reward_synth.reward.rewards import expert_reward, sparse_reward
 from reward_synth.task import load_task
 from reward_synth.train.config import PPOConfig
 from reward_synth.train.population import Member, Population
-from reward_synth.train.rewards import expert_reward, sparse_reward
 
 
 def config(envs: int) -> PPOConfig:

@@ -11,10 +11,10 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from reward_synth.gym import spaces
 from reward_synth.gym.outcome import Outcome, outcome
+from reward_synth.reward.rewards import Reward
 from reward_synth.sim.cpu import CpuBackend
 from reward_synth.sim.vector import Step, VectorEnv
 from reward_synth.task import Task, batched
-from reward_synth.train.rewards import Reward
 
 
 class SimVecEnv(VecEnv):

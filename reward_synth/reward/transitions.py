@@ -1,0 +1,70 @@
+"""Steps without their order: what rewards are measured and compared on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from reward_synth.reward.rewards import Reward
+
+# As many as PPO's default batch: a reward that was compiled for one is compiled for the other.
+_STEPS_AT_ONCE = 2048
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Transitions:
+    """b steps, in any order.
+
+    Attributes:
+      state: (b, S) float32.
+      action: (b, A) in [-1, 1].
+      next_state: (b, S) the true next states, also where an episode ended.
+    """
+
+    state: np.ndarray
+    action: np.ndarray
+    next_state: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.state)
+
+    @classmethod
+    def join(cls, parts: Sequence[Transitions]) -> Transitions:
+        """Return the steps of all parts, one part after the other."""
+        return cls(
+            *(
+                np.concatenate([getattr(part, name) for part in parts])
+                for name in ("state", "action", "next_state")
+            )
+        )
+
+    def take(self, indices: np.ndarray) -> Transitions:
+        """Return the steps at these places, as often as they are named."""
+        return Transitions(self.state[indices], self.action[indices], self.next_state[indices])
+
+    def sample(self, count: int, rng: np.random.Generator) -> Transitions:
+        """Draw ``count`` steps, each at most once; all of them if there are fewer."""
+        return self.take(rng.permutation(len(self))[:count])
+
+
+def measure(
+    reward: Reward, transitions: Transitions, weights: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return a reward's value, (b,), and its terms, (b, T), for each step.
+
+    Args:
+      reward: the reward.
+      transitions: b steps.
+      weights: (W,) in place of the reward's own.
+    """
+    weights = reward.weights if weights is None else weights
+    values, terms = [np.zeros(0, np.float32)], [np.zeros((0, len(reward.terms)), np.float32)]
+    for start in range(0, len(transitions), _STEPS_AT_ONCE):
+        places = np.arange(start, min(start + _STEPS_AT_ONCE, len(transitions)))
+        some = transitions.take(np.resize(places, _STEPS_AT_ONCE))  # repeats some, to fill up
+        of_steps, of_terms = reward.function(some.state, some.action, some.next_state, weights)
+        values.append(np.asarray(of_steps)[: len(places)])
+        terms.append(np.asarray(of_terms)[: len(places)])
+    return np.concatenate(values), np.concatenate(terms)
