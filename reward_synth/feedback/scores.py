@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
@@ -23,6 +23,8 @@ class Score:
       length: mean episode length in steps.
       trainings: mean fitness of each training, in the order of their seeds.
       episodes: episodes behind each training's mean.
+      peak: the highest mean fitness of any of its first training's iterations, exploration
+        included; what Eureka goes by. NaN if it was not noted.
     """
 
     fitness: float
@@ -32,12 +34,16 @@ class Score:
     length: float
     trainings: tuple[float, ...]
     episodes: int
+    peak: float = math.nan
 
 
 def score(
-    fitness: Sequence[np.ndarray], success: Sequence[np.ndarray], length: Sequence[np.ndarray]
+    fitness: Sequence[np.ndarray],
+    success: Sequence[np.ndarray],
+    length: Sequence[np.ndarray],
+    peak: float = math.nan,
 ) -> Score:
-    """Summarise episodes; each argument has one (E,) array for each training."""
+    """Summarise episodes; the first three have one (E,) array for each training."""
     means = np.array([values.mean() for values in fitness])
     samples = means if len(means) > 1 else fitness[0]
     low, high = interval(samples)
@@ -49,6 +55,23 @@ def score(
         length=float(np.mean(np.concatenate(length))),
         trainings=tuple(means.tolist()),
         episodes=len(fitness[0]),
+        peak=peak,
+    )
+
+
+def joined(one: Score, other: Score) -> Score:
+    """Return the score of both's trainings together."""
+    trainings = (*one.trainings, *other.trainings)
+    share = len(other.trainings) / len(trainings)
+    low, high = interval(np.array(trainings))
+    return replace(
+        one,
+        fitness=float(np.mean(trainings)),
+        low=low,
+        high=high,
+        success=(1 - share) * one.success + share * other.success,
+        length=(1 - share) * one.length + share * other.length,
+        trainings=trainings,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from reward_synth.propose.llm.records import Message
@@ -27,24 +28,71 @@ class Parent:
     reflection: str
 
 
+class Operator(StrEnum):
+    """How a candidate is to come about.
+
+    INITIAL needs no parent. REVISE is Eureka's: a better program than the parent, in any way.
+    The others change one thing at a time, so that what training shows can be put down to it:
+    STRUCTURE its terms, SIMPLIFY leaves some out, THOUGHT goes about the task in another way.
+    CROSSOVER, which takes a named term over from a second parent, and PARAMETERS, which changes
+    numbers in WEIGHTS, are done on the programs' syntax and ask no model.
+    """
+
+    INITIAL = "initial"
+    REVISE = "revise"
+    STRUCTURE = "structure"
+    CROSSOVER = "crossover"
+    PARAMETERS = "parameters"
+    THOUGHT = "thought"
+    SIMPLIFY = "simplify"
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether a language model writes it, where there is one."""
+        return self not in (Operator.CROSSOVER, Operator.PARAMETERS)
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What one candidate is to be.
+
+    Attributes:
+      operator: how it is to come about.
+      parents: the candidate to change; for CROSSOVER also the one to take a term from. Empty
+        for INITIAL.
+      elites: other good candidates, best first.
+      failures: one line about each attempt that is not to be repeated.
+      comment: what a person who saw the parent's policy said, "" if nobody did.
+      weights: for PARAMETERS, the new numbers; None leaves them to the proposer.
+      alike: whether a language model is asked in the same words as for its neighbours, as
+        Eureka asks; else each is sent off into a direction of its own.
+      lineage: to which line of descent it belongs.
+      model: which of the proposer's models writes it.
+    """
+
+    operator: Operator
+    parents: tuple[Parent, ...] = ()
+    elites: tuple[Parent, ...] = ()
+    failures: tuple[str, ...] = ()
+    comment: str = ""
+    weights: tuple[tuple[str, float], ...] | None = None
+    alike: bool = False
+    lineage: int = 0
+    model: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the next generation can build on.
+    """What all candidates of a generation share.
 
     Attributes:
       description: the task.
       generation: 0 for the first.
-      parent: the one that reflection is about; None in the first generation or if none trained.
-      elites: other good candidates, best first.
-      failures: one line about each candidate that was turned down lately.
       seed: of all randomness in this call.
     """
 
     description: TaskDescription
     generation: int
-    parent: Parent | None
-    elites: tuple[Parent, ...]
-    failures: tuple[str, ...]
     seed: int
 
 
@@ -55,12 +103,14 @@ class Broken:
     Attributes:
       index: its place in the generation.
       attempt: 1 for its first repair.
+      brief: what it was to be.
       source: its program; "" if the answer held none.
       rejection: why.
     """
 
     index: int
     attempt: int
+    brief: Brief
     source: str
     rejection: Rejection
 
@@ -72,7 +122,7 @@ class Proposal:
     Attributes:
       answer: the text; "" if there is none.
       problem: why there is no usable answer; "" if there is one.
-      operator: how it came about: "initial", "revise", "mutate", "crossover", "repair", ...
+      operator: how it came about, an ``Operator`` or what the proposer did in its place.
       parents: ids of the candidates it was made from.
       prompt: the messages it answers, empty without a language model.
       author: the model that wrote it, or "offline".
@@ -90,14 +140,14 @@ class Proposer(Protocol):
     """Writes candidates."""
 
     @property
-    def name(self) -> str:
-        """Who writes, for people: a model's name or "offline"."""
+    def models(self) -> tuple[str, ...]:
+        """Who writes, for people: the models' names, or "offline"."""
         ...
 
-    def propose(self, context: Context, count: int) -> list[Proposal]:
-        """Write ``count`` candidates; the i-th place is always the i-th candidate's.
+    def propose(self, context: Context, briefs: Sequence[Brief]) -> list[Proposal]:
+        """Write a candidate for each brief; the i-th place is always that of the i-th.
 
-        The same context and count give the same proposals, from a cache if need be.
+        The same context and briefs give the same proposals, from a cache if need be.
 
         Raises:
           ModelError: no language model can be reached and the user must mend something.

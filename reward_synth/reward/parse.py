@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import json
 import math
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from reward_synth.records import Rejection, RewardProgram, Stage
@@ -70,6 +71,31 @@ def parse_source(source: str) -> RewardProgram | Rejection:
         return _read(source)
     except _ProblemError as problem:
         return _rejected(str(problem))
+
+
+def with_weights(source: str, weights: Sequence[tuple[str, float]]) -> str:
+    """Return a program with other numbers in its WEIGHTS table; all else stays as it is written.
+
+    Args:
+      source: of a parsed program.
+      weights: the new table; names that it leaves out keep their numbers.
+
+    Raises:
+      ValueError: the source has no such table, or a name is not in it.
+    """
+    tables = [node for node in syntax_tree(source).body if _assigns_weights(node)]
+    program = parse_source(source)
+    if isinstance(program, Rejection) or len(tables) != 1:
+        raise ValueError("the program has no WEIGHTS table that can be read.")
+    known = dict(program.weights)
+    unknown = [name for name, _ in weights if name not in known]
+    if unknown:
+        raise ValueError(f"WEIGHTS has no {unknown[0]!r}; it has {', '.join(known)}.")
+    table = {**known, **dict(weights)}
+    entries = ", ".join(f"{json.dumps(name)}: {value:g}" for name, value in table.items())
+    lines = source.split("\n")
+    first, last = tables[0].lineno - 1, tables[0].end_lineno or tables[0].lineno
+    return "\n".join([*lines[:first], f"WEIGHTS = {{{entries}}}", *lines[last:]])
 
 
 def syntax_tree(source: str) -> ast.Module:

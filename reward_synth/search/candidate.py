@@ -7,7 +7,24 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from reward_synth.feedback.scores import Score
-from reward_synth.records import Rejection, RewardProgram, Stage
+from reward_synth.records import Finding, Rejection, RewardProgram, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a candidate stood at a rung of its race.
+
+    Attributes:
+      steps: environment steps that it had trained for.
+      fitness: of an episode, projected from its latest training.
+      low: one standard error below; what the cut goes by.
+      kept: whether it trained on.
+    """
+
+    steps: int
+    fitness: float
+    low: float
+    kept: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,13 +33,20 @@ class Candidate:
 
     Attributes:
       generation, index: the place.
-      operator: how it came about ("initial", "revise", "mutate", "crossover", ...).
-      parents: ids of the candidates it was made from.
+      operator: how it came about: an ``Operator``, and after a colon what the proposer did.
+      parents: ids of the candidates it was made from, the one that was changed first.
       author: the model that wrote it, or "offline".
       program: None if the answer could not be parsed.
       terms: names of the reward terms, once traced.
+      lineage: its line of descent.
+      findings: what the screens noticed.
+      audited: whether a screen turned it down and it was trained all the same, to see how
+        often screens are wrong.
       rejection: why it was turned down; None if it was not.
-      score: None until it was trained and evaluated.
+      standings: at the rungs of its race, in their order.
+      wildcard: whether it was to be trained to the end however it stood, to see how often the
+        race is wrong.
+      score: None until it was trained to the end and evaluated.
       reflection: how its training went, in words; "" until then.
     """
 
@@ -33,7 +57,12 @@ class Candidate:
     author: str
     program: RewardProgram | None = None
     terms: tuple[str, ...] = ()
+    lineage: int = 0
+    findings: tuple[Finding, ...] = ()
+    audited: bool = False
     rejection: Rejection | None = None
+    standings: tuple[Standing, ...] = ()
+    wildcard: bool = False
     score: Score | None = None
     reflection: str = ""
 
@@ -46,6 +75,16 @@ class Candidate:
     def folder(self) -> str:
         """Relative to the run folder, such as ``"gen_00/cand_03"``."""
         return f"gen_{self.generation:02d}/cand_{self.index:02d}"
+
+    @property
+    def kind(self) -> str:
+        """The operator, without what the proposer did."""
+        return self.operator.split(":")[0].split(",")[0]
+
+    @property
+    def cut(self) -> bool:
+        """Whether it was left behind at a rung of its race."""
+        return any(not standing.kept for standing in self.standings)
 
     def rejected(self, rejection: Rejection) -> Candidate:
         """Return a copy that was turned down."""
@@ -70,6 +109,8 @@ class Candidate:
                     program["rationale"],
                     tuple((name, value) for name, value in program["weights"]),
                 ),
+                "findings": tuple(Finding(**finding) for finding in data["findings"]),
+                "standings": tuple(Standing(**standing) for standing in data["standings"]),
                 "rejection": rejection
                 and Rejection(Stage(rejection["stage"]), rejection["reason"]),
                 "score": score and Score(**{**score, "trainings": tuple(score["trainings"])}),

@@ -46,20 +46,38 @@ class SearchSettings:
     """The loop over generations.
 
     Attributes:
+      strategy: how candidates come about and which is chosen; see ``search.strategies``.
       generations: how many.
       candidates: in each.
       steps: environment steps that each candidate trains for; None for the task's own number.
       episodes: held-out episodes that each trained policy is scored on.
       repairs: times a candidate that was turned down before training is sent back to be mended.
       elites: other good candidates that a proposer is shown besides the parent.
+      lineages: lines of descent that are kept apart.
+      screens: whether rewards are judged before they are trained on.
+      audit: share of what the screens turn down that is trained all the same.
+      duplicates: distance (EPIC) below which a reward counts as one that was tried; 0 for none.
+      rungs: shares of ``steps`` after which a generation is cut; [] for no race.
+      keep: shares of a generation that train on after each rung.
+      reruns: of the leaders, trained again with a fresh seed after each generation.
+      fit_weights: whether numbers in WEIGHTS are searched without the proposer.
     """
 
+    strategy: str = "evolve"
     generations: int = 3
-    candidates: int = 6
+    candidates: int = 12
     steps: int | None = None
     episodes: int = 10
     repairs: int = 1
     elites: int = 2
+    lineages: int = 3
+    screens: bool = True
+    audit: float = 0.1
+    duplicates: float = 0.01
+    rungs: tuple[float, ...] = (0.15, 0.4)
+    keep: tuple[float, ...] = (0.5, 0.25)
+    reruns: int = 2
+    fit_weights: bool = True
 
 
 @dataclass(frozen=True, slots=True)

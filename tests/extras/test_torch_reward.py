@@ -13,7 +13,7 @@ import torch
 from reward_synth.cli import main
 from reward_synth.deploy.torch_reward import torch_file, traced_expert
 from reward_synth.propose.offline import OfflineProposer
-from reward_synth.propose.proposer import Context
+from reward_synth.propose.proposer import Brief, Context, Operator
 from reward_synth.records import RewardProgram, TracedReward
 from reward_synth.reward.parse import parse
 from reward_synth.reward.trace import trace
@@ -44,8 +44,8 @@ def test_the_expert_reward(name):
 def test_what_the_offline_proposer_writes(name):
     description = load_task(name).description
     near, far = (batch_of(description, scale=scale) for scale in (0.1, 3.0))
-    context = Context(description, 0, None, (), (), seed=3)
-    for proposal in OfflineProposer().propose(context, 4):
+    briefs = [Brief(Operator.INITIAL)] * 4
+    for proposal in OfflineProposer().propose(Context(description, 0, seed=3), briefs):
         program = parse(proposal.answer)
         assert isinstance(program, RewardProgram), program
         traced = trace(program, description)

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from reward_synth.propose.proposer import Context, Parent
+from reward_synth.propose.offline import OfflineProposer
+from reward_synth.propose.proposer import Brief, Context, Operator, Parent
 from reward_synth.records import Field, RewardProgram, TaskDescription
 from reward_synth.state import State
 
@@ -155,18 +156,13 @@ def step_of(source, description, jnp=FACADE):
     return step
 
 
-def context(description, seed=0, parent="", elites=()):
-    """A context with the parent's and the elites' sources."""
-    parents = [
+def proposed(description, count, seed=0, parent="", elites=()):
+    """What the offline proposer writes: first programs, or better ones than the parent."""
+    known = tuple(
         Parent(f"g00c{i:02d}", program_of(source), -float(i), "")
         for i, source in enumerate((parent, *elites))
         if source
-    ]
-    return Context(
-        description=description,
-        generation=1 if parent else 0,
-        parent=parents[0] if parent else None,
-        elites=tuple(parents),
-        failures=(),
-        seed=seed,
     )
+    brief = Brief(Operator.REVISE, known[:1], known[1:]) if parent else Brief(Operator.INITIAL)
+    context = Context(description, 1 if parent else 0, seed)
+    return OfflineProposer().propose(context, [brief] * count)

@@ -22,8 +22,8 @@ from offline_worlds import (
     LEGS,
     PENDULUM,
     WORLDS,
-    context,
     program_of,
+    proposed,
     run,
     source_of,
     step_of,
@@ -35,10 +35,12 @@ from reward_synth.propose.offline import OfflineProposer
 from reward_synth.propose.offline.catalogue import Catalogue, describe, write
 from reward_synth.propose.offline.compose import objectives, stratified
 from reward_synth.propose.offline.terms import Term
-from reward_synth.propose.proposer import Broken
+from reward_synth.propose.proposer import Brief, Broken, Context, Operator, Parent
 from reward_synth.records import Field, Rejection, Stage
 
 PROPOSER = OfflineProposer()
+BRIEF = Brief(Operator.INITIAL)
+CONTEXT = Context(LEGS, 0, 0)
 by_name = pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.name)
 
 
@@ -50,7 +52,7 @@ def first_terms(sources, world):
 def test_first_generation_runs_under_jax(world):
     before, after = jnp.ones((2, 5, world.state_size)) * jnp.array([0.1, 0.3])[:, None, None]
     actions = jnp.full((5, world.action_size), 0.5)
-    for proposal in PROPOSER.propose(context(world), 4):
+    for proposal in proposed(world, 4):
         step = step_of(source_of(proposal), world, jnp)
         total, terms = jax.vmap(lambda *args, step=step: step(*args))(before, actions, after)
         assert total.shape == (5,)
@@ -61,22 +63,22 @@ def test_first_generation_runs_under_jax(world):
 
 @by_name
 def test_same_context_gives_same_proposals(world):
-    first = PROPOSER.propose(context(world, seed=7), 5)
-    assert PROPOSER.propose(context(world, seed=7), 5) == first
-    assert PROPOSER.propose(context(world, seed=8), 5) != first
-    later = context(world, 7, source_of(first[0]), [source_of(p) for p in first[1:]])
-    assert PROPOSER.propose(later, 5) == PROPOSER.propose(later, 5)
+    first = proposed(world, 5, seed=7)
+    assert proposed(world, 5, seed=7) == first
+    assert proposed(world, 5, seed=8) != first
+    later = source_of(first[0]), [source_of(p) for p in first[1:]]
+    assert proposed(world, 5, 7, *later) == proposed(world, 5, 7, *later)
 
 
 @by_name
 def test_proposals_say_where_they_come_from(world):
-    for proposal in PROPOSER.propose(context(world), 3):
+    for proposal in proposed(world, 3):
         assert (proposal.operator, proposal.parents) == ("initial", ())
         assert (proposal.author, proposal.problem, proposal.prompt) == ("offline", "", ())
 
 
 def test_first_generation_asks_for_different_things():
-    sources = [source_of(p) for p in PROPOSER.propose(context(LEGS), 8)]
+    sources = [source_of(p) for p in proposed(LEGS, 8)]
     assert len(set(sources)) == 8
     assert len({ast.unparse(ast.parse(s).body[-1]) for s in sources}) == 8  # not only the numbers
     assert len(set(first_terms(sources, LEGS))) >= 3
@@ -114,13 +116,13 @@ def test_fields_of_unknown_units_still_give_programs():
     world = dataclasses.replace(
         PENDULUM, fields=(Field("glow", (2, 2), "lx", "lamp", "brightness", (0.0,) * 4),)
     )
-    for proposal in PROPOSER.propose(context(world), 2):
+    for proposal in proposed(world, 2):
         assert np.isfinite(run(source_of(proposal), world)[0])
 
 
 def test_dying_does_not_pay_where_episodes_can_end():
     for seed in range(20):
-        for proposal in PROPOSER.propose(context(LEGS, seed), 4):
+        for proposal in proposed(LEGS, 4, seed):
             parts = Catalogue.of(LEGS).read(source_of(proposal))
             names = {part.name for part in parts}
             charged = any(p.penalty and p.factor.measure.wish for p in parts)
@@ -131,7 +133,7 @@ def test_dying_does_not_pay_where_episodes_can_end():
 def test_own_programs_are_read_back_as_terms(world):
     catalogue = Catalogue.of(world)
     for seed in range(10):
-        for proposal in PROPOSER.propose(context(world, seed), 4):
+        for proposal in proposed(world, 4, seed):
             source = source_of(proposal)
             parts = catalogue.read(source)
             assert all(isinstance(part, Term) for part in parts)
@@ -141,7 +143,7 @@ def test_own_programs_are_read_back_as_terms(world):
 @by_name
 def test_docstring_speaks_of_every_term(world):
     catalogue = Catalogue.of(world)
-    for proposal in PROPOSER.propose(context(world, 3), 6):
+    for proposal in proposed(world, 6, 3):
         source = source_of(proposal)
         said = " ".join((ast.get_docstring(ast.parse(source)) or "").lower().split())
         for part in catalogue.read(source):
@@ -152,9 +154,9 @@ def test_docstring_speaks_of_every_term(world):
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 2**31), world=st.sampled_from(WORLDS))
 def test_descendants_are_valid(seed, world):
-    sources = [source_of(p) for p in PROPOSER.propose(context(world, seed), 3)]
+    sources = [source_of(p) for p in proposed(world, 3, seed)]
     for generation in range(3):
-        proposals = PROPOSER.propose(context(world, seed + generation, sources[0], sources[1:]), 4)
+        proposals = proposed(world, 4, seed + generation, sources[0], sources[1:])
         new = [source_of(p) for p in proposals]
         assert not set(new) & set(sources)
         assert len(set(new)) == len(new)
@@ -169,43 +171,44 @@ def test_descendants_are_valid(seed, world):
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 2**31), foreign_first=st.booleans())
 def test_programs_by_other_authors_are_evolved(seed, foreign_first):
-    own = source_of(PROPOSER.propose(context(LEGS, seed), 1)[0])
+    own = source_of(proposed(LEGS, 1, seed)[0])
     ends = (FOREIGN, own) if foreign_first else (own, FOREIGN)
-    for proposal in PROPOSER.propose(context(LEGS, seed, ends[0], ends[1:]), 6):
+    for proposal in proposed(LEGS, 6, seed, ends[0], ends[1:]):
         total, terms = run(source_of(proposal), LEGS, seed)
         assert np.isfinite(total)
         assert total == pytest.approx(sum(terms.values()))
 
 
 def test_operators_spread_and_name_their_parents():
-    sources = [source_of(p) for p in PROPOSER.propose(context(LEGS), 3)]
-    proposals = PROPOSER.propose(context(LEGS, 1, sources[0], sources[1:]), 20)
-    operators = Counter(proposal.operator for proposal in proposals)
-    assert {"weights", "add", "reshape", "crossover", "fresh"} <= operators.keys()
+    sources = [source_of(p) for p in proposed(LEGS, 3)]
+    proposals = proposed(LEGS, 20, 1, sources[0], sources[1:])
+    changes = Counter(proposal.operator.removeprefix("revise: ") for proposal in proposals)
+    assert {"weights", "add", "reshape", "crossover", "fresh"} <= changes.keys()
     for proposal in proposals:
-        wanted = {"crossover": 2, "fresh": 0}.get(proposal.operator, 1)
+        change = proposal.operator.removeprefix("revise: ")
+        wanted = {"crossover": 2, "fresh": 0}.get(change, 1)
         assert len(proposal.parents) == wanted
 
 
 def test_a_program_that_cannot_be_taken_apart_is_replaced():
     odd = "WEIGHTS = {}\n\ndef reward(s, a, n, w):\n    while False:\n        pass\n    return 0\n"
-    for proposal in PROPOSER.propose(context(LEGS, 0, odd), 4):
-        assert proposal.operator == "fresh"
+    for proposal in proposed(LEGS, 4, 0, odd):
+        assert proposal.operator == "revise: fresh"
         assert np.isfinite(run(source_of(proposal), LEGS)[0])
 
 
 def test_repair_drops_the_term_that_is_to_blame():
     reason = "term 'level' became infinite."
     broken = [
-        Broken(0, 1, FOREIGN, Rejection(Stage.TRAIN, reason)),
-        Broken(1, 1, "", Rejection(Stage.ANSWER, "there is no program.")),
+        Broken(0, 1, BRIEF, FOREIGN, Rejection(Stage.TRAIN, reason)),
+        Broken(1, 1, BRIEF, "", Rejection(Stage.ANSWER, "there is no program.")),
     ]
-    mended, fresh = PROPOSER.repair(context(LEGS), broken)
+    mended, fresh = PROPOSER.repair(CONTEXT, broken)
     assert mended.operator == "repair"
     assert set(run(source_of(mended), LEGS)[1]) == {"pace", "calm"}
     assert np.isfinite(run(source_of(fresh), LEGS)[0])
     again = [dataclasses.replace(broken[1], attempt=2)]
-    assert PROPOSER.repair(context(LEGS), again)[0] != fresh
+    assert PROPOSER.repair(CONTEXT, again)[0] != fresh
 
 
 def test_it_knows_no_bundled_task():
@@ -230,9 +233,8 @@ def test_proposals_do_not_depend_on_the_process():
     """Sets of strings come in another order in each process."""
     code = (
         "from offline_worlds import *\n"
-        "from reward_synth.propose.offline import OfflineProposer as P\n"
-        "first = [source_of(p) for p in P().propose(context(LEGS), 4)]\n"
-        "print(P().propose(context(LEGS, 1, FOREIGN, first), 6))"
+        "first = [source_of(p) for p in proposed(LEGS, 4)]\n"
+        "print(proposed(LEGS, 6, 1, FOREIGN, first))"
     )
     printed = {
         subprocess.check_output(
@@ -253,8 +255,47 @@ def test_it_starts_without_jax():
 
 
 def test_rationale_of_another_author_is_kept():
-    for proposal in PROPOSER.propose(context(LEGS, 0, FOREIGN), 8):
+    for proposal in proposed(LEGS, 8, 0, FOREIGN):
         if proposal.parents:
             rationale = program_of(source_of(proposal)).rationale
             assert rationale.startswith("Move briskly")
             assert "Change: " in rationale
+
+
+def brief(operator, sources, **kwargs):
+    known = tuple(Parent(f"g00c{i:02d}", program_of(s), 0.0, "") for i, s in enumerate(sources))
+    return Brief(operator, known, **kwargs)
+
+
+def test_each_operator_does_what_it_says():
+    sources = [source_of(p) for p in proposed(LEGS, 6, 3)]
+    rich = max(sources, key=lambda source: len(run(source, LEGS)[1]))
+    other = next(source for source in sources if source != rich)
+    wanted = {
+        Operator.STRUCTURE: ({"add", "reshape"}, 1),
+        Operator.CROSSOVER: ({"crossover"}, 2),
+        Operator.PARAMETERS: ({"weights"}, 1),
+        Operator.THOUGHT: ({"fresh"}, 0),
+        Operator.SIMPLIFY: ({"drop"}, 1),
+    }
+    briefs = [brief(operator, [rich, other]) for operator in wanted]
+    written = PROPOSER.propose(Context(LEGS, 1, 0), briefs)
+    for proposal, (operator, (changes, parents)) in zip(written, wanted.items(), strict=True):
+        said, change = proposal.operator.split(": ")
+        assert said == operator
+        assert change in changes
+        assert len(proposal.parents) == parents
+    before, after = (set(run(source, LEGS)[1]) for source in (rich, source_of(written[-1])))
+    assert after < before
+
+
+def test_given_weights_are_written_into_the_parent_as_it_stands():
+    (first,) = proposed(LEGS, 1, 3)
+    program = program_of(source_of(first))
+    weights = tuple((name, 0.123) for name, _ in program.weights[:1])
+    asked = brief(Operator.PARAMETERS, [program.source], weights=weights)
+    (changed,) = PROPOSER.propose(Context(LEGS, 1, 0), [asked])
+    new = program_of(source_of(changed))
+    assert dict(new.weights) == dict(program.weights) | dict(weights)
+    table = re.compile(r"WEIGHTS = \{.*?\}", re.S)
+    assert table.sub("", new.source) == table.sub("", program.source)

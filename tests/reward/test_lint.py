@@ -1,7 +1,7 @@
 import pytest
 
 from reward_synth.propose.offline.proposer import OfflineProposer
-from reward_synth.propose.proposer import Context, Parent
+from reward_synth.propose.proposer import Brief, Context, Operator, Parent
 from reward_synth.records import Field, Rejection, RewardProgram, Stage, TaskDescription
 from reward_synth.reward.lint import BUILTINS, lint
 from reward_synth.reward.parse import parse
@@ -101,9 +101,10 @@ def test_a_typical_program_passes():
 
 def test_programs_of_the_offline_author_pass():
     author = OfflineProposer()
-    first = Context(TASK, 0, None, (), (), seed=0)
-    parents = checked(author.propose(first, 24))
-    checked(author.propose(Context(TASK, 1, parents[0], parents[:4], (), seed=0), 24))
+    first = [Brief(Operator.INITIAL)] * 24
+    parents = checked(author.propose(Context(TASK, 0, seed=0), first))
+    later = [Brief(operator, parents[:2], parents[2:4]) for operator in Operator]
+    checked(author.propose(Context(TASK, 1, seed=0), later * 4))
 
 
 @pytest.mark.parametrize(

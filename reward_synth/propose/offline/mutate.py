@@ -24,10 +24,11 @@ from reward_synth.propose.offline.compose import (
 from reward_synth.propose.offline.pieces import Piece
 from reward_synth.propose.offline.terms import SHAPES, Factor, Shape, Term
 from reward_synth.propose.offline.words import Wish, strength
+from reward_synth.propose.proposer import Operator
 
 
-class Operator(StrEnum):
-    """How a candidate comes about."""
+class Change(StrEnum):
+    """What is done to a program."""
 
     WEIGHTS = "weights"
     ADD = "add"
@@ -37,14 +38,22 @@ class Operator(StrEnum):
     FRESH = "fresh"
 
 
-# How often each is tried after the first generation.
-OPERATORS: dict[Operator, float] = {
-    Operator.WEIGHTS: 0.30,
-    Operator.ADD: 0.15,
-    Operator.DROP: 0.10,
-    Operator.RESHAPE: 0.15,
-    Operator.CROSSOVER: 0.20,
-    Operator.FRESH: 0.10,
+# What each operator may do, and how often it does each.
+CHANGES: dict[Operator, dict[Change, float]] = {
+    Operator.INITIAL: {Change.FRESH: 1.0},
+    Operator.REVISE: {
+        Change.WEIGHTS: 0.30,
+        Change.ADD: 0.15,
+        Change.DROP: 0.10,
+        Change.RESHAPE: 0.15,
+        Change.CROSSOVER: 0.20,
+        Change.FRESH: 0.10,
+    },
+    Operator.STRUCTURE: {Change.ADD: 0.5, Change.RESHAPE: 0.5},
+    Operator.CROSSOVER: {Change.CROSSOVER: 1.0},
+    Operator.PARAMETERS: {Change.WEIGHTS: 1.0},
+    Operator.THOUGHT: {Change.FRESH: 1.0},
+    Operator.SIMPLIFY: {Change.DROP: 1.0},
 }
 
 _SPREAD = 0.7  # standard deviation of the logarithm of a change of a number

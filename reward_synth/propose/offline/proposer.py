@@ -14,9 +14,10 @@ from reward_synth.propose.offline import mutate
 from reward_synth.propose.offline.catalogue import Catalogue, Part, describe, write
 from reward_synth.propose.offline.compose import compose, draw, living_pays, objectives, stratified
 from reward_synth.propose.offline.cut import CutError
-from reward_synth.propose.offline.mutate import OPERATORS, Offspring, Operator
+from reward_synth.propose.offline.mutate import CHANGES, Change, Offspring
 from reward_synth.propose.offline.terms import Factor, Term
-from reward_synth.propose.proposer import Broken, Context, Parent, Proposal
+from reward_synth.propose.proposer import Brief, Broken, Context, Operator, Parent, Proposal
+from reward_synth.reward.parse import with_weights
 
 AUTHOR = "offline"
 
@@ -33,14 +34,13 @@ class OfflineProposer:
     """
 
     @property
-    def name(self) -> str:
+    def models(self) -> tuple[str, ...]:
         """Who writes, for people."""
-        return AUTHOR
+        return (AUTHOR,)
 
-    def propose(self, context: Context, count: int) -> list[Proposal]:
-        """Write ``count`` candidates that differ from each other and from those before."""
-        desk = _Desk.of(context, _PROPOSE)
-        return desk.compose(count) if context.parent is None else desk.evolve(count)
+    def propose(self, context: Context, briefs: Sequence[Brief]) -> list[Proposal]:
+        """Write candidates that differ from each other and from those in their briefs."""
+        return _Desk.of(context, _PROPOSE).write(briefs)
 
     def repair(self, context: Context, broken: Sequence[Broken]) -> list[Proposal]:
         """Leave out the terms that each rejection quotes; without any, write another program."""
@@ -52,13 +52,11 @@ class _Desk:
     """Where the candidates of one call are written.
 
     Attributes:
-      context: what is known.
       catalogue: what can be measured.
       rng: all randomness.
       seen: answers not to be given again.
     """
 
-    context: Context
     catalogue: Catalogue
     rng: np.random.Generator
     seen: set[str] = field(default_factory=set)
@@ -66,72 +64,89 @@ class _Desk:
     @classmethod
     def of(cls, context: Context, *stream: int) -> _Desk:
         rng = np.random.default_rng(np.random.SeedSequence([context.seed, *stream]))
-        desk = cls(context, Catalogue.of(context.description), rng)
-        desk.seen |= {_fenced(parent.program.source) for parent in desk.parents()}
-        return desk
+        return cls(Catalogue.of(context.description), rng)
 
-    def parents(self) -> tuple[Parent, ...]:
-        """Return the trained candidates that can be built on, the elitist parent first."""
-        parent = self.context.parent
-        others = (elite for elite in self.context.elites if not parent or elite.id != parent.id)
-        return (*([parent] if parent else []), *others)
+    def write(self, briefs: Sequence[Brief]) -> list[Proposal]:
+        """Write a program for each brief; main terms and changes spread over the choices."""
+        self.seen |= {_fenced(p.program.source) for b in briefs for p in (*b.parents, *b.elites)}
+        mains = iter(self._mains(sum(brief.operator is Operator.INITIAL for brief in briefs)))
+        changes = self._changes(briefs)
+        written = []
+        for brief, change in zip(briefs, changes, strict=True):
+            if brief.operator is Operator.INITIAL:
+                attempt = partial(self._composed, next(mains), Operator.INITIAL)
+            else:
+                attempt = partial(self._offspring, brief, change)
+            written.append(self._unseen(attempt))
+        return written
 
-    def compose(self, count: int) -> list[Proposal]:
-        """Write programs whose main terms spread over what the sentence may ask for."""
+    def _mains(self, count: int) -> list[Factor]:
+        """Draw main terms that spread over what the sentence may ask for."""
         factors, chances = objectives(self.catalogue)
-        mains = [factors[i] for i in stratified(chances, count, self.rng)]
-        return [self._unseen(partial(self._composed, main, "initial")) for main in mains]
+        return [factors[i] for i in stratified(chances, count, self.rng)] if count else []
 
-    def evolve(self, count: int) -> list[Proposal]:
-        """Change trained programs by operators in the proportions of their table."""
-        chances = np.array(list(OPERATORS.values()))
-        chosen = stratified(chances / chances.sum(), count, self.rng)
-        operators = [list(OPERATORS)[i] for i in chosen]
-        return [self._unseen(partial(self._offspring, operator)) for operator in operators]
+    def _changes(self, briefs: Sequence[Brief]) -> list[Change]:
+        """Draw what is done for each brief, in the proportions of its operator's table."""
+        drawn: list[Change] = [Change.FRESH] * len(briefs)
+        for operator, table in CHANGES.items():
+            places = [i for i, brief in enumerate(briefs) if brief.operator is operator]
+            chances = np.array(list(table.values()))
+            for i, k in zip(places, self._spread(chances, len(places)), strict=True):
+                drawn[i] = list(table)[k]
+        return drawn
+
+    def _spread(self, chances: np.ndarray, count: int) -> list[int]:
+        return stratified(chances / chances.sum(), count, self.rng) if count else []
 
     def repair(self, broken: Broken) -> Proposal:
         """Leave out the terms that the rejection quotes, or write a fresh program."""
         try:
             parts = self.catalogue.read(broken.source)
         except CutError:
-            return self._unseen(self._fresh)
+            return self._unseen(partial(self._fresh, Operator.THOUGHT))
         quoted = set(re.findall(r"['\"`](\w+)['\"`]", broken.rejection.reason))
         rest = tuple(part for part in parts if part.name not in quoted)
         if not rest or len(rest) == len(parts):
-            return self._unseen(self._fresh)
+            return self._unseen(partial(self._fresh, Operator.THOUGHT))
         gone = " and ".join(part.name for part in parts if part.name in quoted)
         rationale = ast.get_docstring(ast.parse(broken.source)) or ""
         mended = self._written(Offspring(rest, f"drops {gone}"), rationale)
         return _proposal(mended, "repair", ())
 
-    def _offspring(self, operator: Operator) -> Proposal:
-        """Apply an operator to a parent; write a fresh program where it does not apply."""
-        parents = self.parents()
-        base = 0
-        if len(parents) > 1 and self.rng.random() >= _PARENT_CHANGED:
-            base = int(self.rng.integers(1, len(parents)))
+    def _offspring(self, brief: Brief, change: Change) -> Proposal:
+        """Change the parent, or now and then an elite; a fresh program where nothing applies."""
+        base = brief.parents[0] if brief.parents else None
+        if base is None:
+            return self._fresh(brief.operator)
+        elsewhere = brief.operator is Operator.REVISE and brief.elites
+        if elsewhere and self.rng.random() >= _PARENT_CHANGED:
+            base = brief.elites[int(self.rng.integers(len(brief.elites)))]
+        if brief.weights is not None:
+            source = with_weights(base.program.source, brief.weights)
+            return _proposal(source, brief.operator, (base.id,))
         try:
-            parts = self.catalogue.read(parents[base].program.source)
+            parts = self.catalogue.read(base.program.source)
         except CutError:
-            return self._fresh()
-        used = [parents[base]]
-        match operator:
-            case Operator.WEIGHTS:
+            return self._fresh(brief.operator)
+        used = [base]
+        match change:
+            case Change.WEIGHTS:
                 changed = mutate.reweigh(parts, self.rng)
-            case Operator.ADD:
+            case Change.ADD:
                 changed = mutate.add(parts, self.catalogue, self.rng)
-            case Operator.DROP:
+            case Change.DROP:
                 changed = mutate.drop(parts, self.rng)
-            case Operator.RESHAPE:
+            case Change.RESHAPE:
                 changed = mutate.reshape(parts, self.catalogue, self.rng)
-            case Operator.CROSSOVER:
-                donors = [parent for i, parent in enumerate(parents) if i != base]
-                changed = self._crossed(parts, donors, used)
-            case Operator.FRESH:
+            case Change.CROSSOVER:
+                donors = brief.parents[1:] or (*brief.parents, *brief.elites)
+                changed = self._crossed(parts, [d for d in donors if d is not base], used)
+            case Change.FRESH:
                 changed = None
         if changed is None:
-            return self._fresh()
-        source = self._written(changed, parents[base].program.rationale)
+            return self._fresh(brief.operator)
+        source = self._written(changed, base.program.rationale)
+        operator = f"{brief.operator}: {change}"
         return _proposal(source, operator, tuple(parent.id for parent in used))
 
     def _crossed(
@@ -156,9 +171,9 @@ class _Desk:
         what = changed.what + (" and adds alive" if len(parts) > len(changed.parts) else "")
         return write(parts, f"{rationale}\n\nChange: {what}.")
 
-    def _fresh(self) -> Proposal:
+    def _fresh(self, operator: str) -> Proposal:
         factors, chances = objectives(self.catalogue)
-        return self._composed(factors[draw(chances, self.rng)], Operator.FRESH)
+        return self._composed(factors[draw(chances, self.rng)], f"{operator}: {Change.FRESH}")
 
     def _composed(self, main: Factor, operator: str) -> Proposal:
         parts = compose(self.catalogue, main, self.rng)

@@ -1,0 +1,56 @@
+"""Eureka (Ma et al. 2024), section 3 and released code."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from reward_synth.propose.proposer import Brief, Operator
+from reward_synth.search.archive import Archive
+from reward_synth.search.briefing import parent_of
+from reward_synth.search.candidate import Candidate
+from reward_synth.search.config import SearchSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Eureka:
+    """Every sample improves the same parent; scores are the maximum over training.
+
+    The parent is the best of the last generation alone, which forgets better ones before;
+    where none of it trained, all start anew.
+
+    Attributes:
+      elitist: whether the parent is the best of all generations instead.
+    """
+
+    elitist: bool
+
+    def briefs(
+        self, archive: Archive, settings: SearchSettings, rng: np.random.Generator
+    ) -> tuple[Brief, ...]:
+        """See ``Strategy.briefs``."""
+        last = archive.scored if self.elitist else archive.scored_in(archive.generations - 1)
+        parent = by_peak(last)
+        if parent is None:
+            brief = Brief(Operator.INITIAL, alike=True)
+        else:
+            brief = Brief(Operator.REVISE, (parent_of(archive, parent),), alike=True)
+        return (brief,) * settings.candidates
+
+    def best(self, archive: Archive) -> Candidate | None:
+        """Return the best of all generations; see ``Strategy.best``."""
+        return by_peak(archive.scored)
+
+
+def by_peak(candidates: Iterable[Candidate]) -> Candidate | None:
+    """Return the candidate of the highest fitness in training, the earlier of equals."""
+
+    def peak(candidate: Candidate) -> float:
+        assert candidate.score is not None
+        noted = candidate.score.peak
+        return noted if math.isfinite(noted) else candidate.score.fitness
+
+    return max(sorted(candidates, key=lambda c: c.id), key=peak, default=None)

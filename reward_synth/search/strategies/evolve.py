@@ -1,0 +1,142 @@
+"""Ours: several lineages, parents by lower bounds, operators and models by what they yield."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from reward_synth.propose.proposer import Brief, Operator
+from reward_synth.search.archive import Archive
+from reward_synth.search.bandit import Record, thompson
+from reward_synth.search.briefing import failures, parent_of
+from reward_synth.search.candidate import Candidate
+from reward_synth.search.config import SearchSettings
+from reward_synth.search.weights import next_weights
+
+_FORGETS = 0.7  # what a success counts a generation later
+_PATIENCE = 2  # generations without a better candidate after which a lineage starts anew
+
+
+@dataclass(frozen=True, slots=True)
+class Evolve:
+    """An evolution of lineages that do not mix but by crossover.
+
+    Lineage i of L is that whose number is i modulo L: where one goes stale, its place is taken
+    by the number L further on, which starts from nothing.
+    """
+
+    def briefs(
+        self, archive: Archive, settings: SearchSettings, rng: np.random.Generator
+    ) -> tuple[Brief, ...]:
+        """See ``Strategy.briefs``."""
+        alive = _alive(archive, settings.lineages)
+        operators = [op for op in Operator if op not in (Operator.INITIAL, Operator.REVISE)]
+        if not settings.fit_weights:
+            operators.remove(Operator.PARAMETERS)
+        briefs: list[Brief] = []
+        for place in range(settings.candidates):
+            if not archive.scored:
+                briefs.append(Brief(Operator.INITIAL, lineage=place % settings.lineages))
+                continue
+            lineage = thompson(
+                {i: _record(archive, _of_lineage(archive.candidates, i)) for i in alive}, rng
+            )
+            operator = thompson(
+                {op: _record(archive, _by_operator(archive.candidates, op)) for op in operators},
+                rng,
+            )
+            briefs.append(_brief(archive, settings, lineage, operator, rng))
+        return tuple(briefs)
+
+    def best(self, archive: Archive) -> Candidate | None:
+        """Return the best by cautious estimate; see ``Strategy.best``."""
+        return next(iter(archive.leaders), None)
+
+
+def _brief(
+    archive: Archive,
+    settings: SearchSettings,
+    lineage: int,
+    operator: Operator,
+    rng: np.random.Generator,
+) -> Brief:
+    """Return a brief for a child of a lineage; of its founder if it has none to build on."""
+    family = [c for c in _of_lineage(archive.leaders, lineage)]
+    common = Brief(
+        Operator.INITIAL,
+        elites=tuple(parent_of(archive, c) for c in archive.leaders[: settings.elites]),
+        failures=failures(archive),
+        lineage=lineage,
+    )
+    if not family:
+        return replace(common, elites=())
+    parent = max(family, key=lambda c: (_promise(archive, c), c.id))
+    parents = [parent]
+    weights = None
+    if operator is Operator.CROSSOVER:
+        donors = [c for c in archive.leaders if c.lineage != lineage] or [
+            c for c in family if c is not parent
+        ]
+        parents += donors[: 1 + int(rng.integers(2))][-1:]
+    elif operator is Operator.PARAMETERS:
+        weights = next_weights(archive, parent, rng)
+    return replace(
+        common,
+        operator=operator,
+        parents=tuple(parent_of(archive, c) for c in parents),
+        weights=weights,
+    )
+
+
+def _promise(archive: Archive, candidate: Candidate) -> float:
+    """Return a lower bound of what a candidate and its trained children reach.
+
+    A lucky parent has children that are worse than it; a good one has good ones.
+    """
+    own = archive.estimates[candidate.id]
+    children = [archive.estimates[c.id] for c in archive.children(candidate) if c.score]
+    values = [own.mean, *(child.mean for child in children)]
+    return float(np.mean(values)) - own.deviation / len(values) ** 0.5
+
+
+def _alive(archive: Archive, count: int) -> list[int]:
+    """Return the lineages that go on, those that start anew among them."""
+    leader = next(iter(archive.leaders), None)
+    alive = []
+    for slot in range(count):
+        numbers = [c.lineage for c in archive.candidates if c.lineage % count == slot]
+        newest = max(numbers, default=slot)
+        family = _of_lineage(archive.leaders, newest)
+        born = min(
+            (c.generation for c in archive.candidates if c.lineage == newest),
+            default=archive.generations,
+        )
+        best = family[0].generation if family else born
+        stale = archive.generations - 1 - max(best, born) >= _PATIENCE
+        leads = leader is not None and leader.lineage == newest
+        alive.append(newest + count if stale and not leads else newest)
+    return alive
+
+
+def _record(archive: Archive, candidates: Iterable[Candidate]) -> Record:
+    """Count improvements over parents, later ones for more."""
+    successes = failed = 0.0
+    for candidate in candidates:
+        if candidate.generation == 0:
+            continue
+        counts = _FORGETS ** (archive.generations - 1 - candidate.generation)
+        if archive.improved(candidate):
+            successes += counts
+        else:
+            failed += counts
+    return Record(successes, failed)
+
+
+def _of_lineage(candidates: Iterable[Candidate], lineage: int) -> list[Candidate]:
+    return [c for c in candidates if c.lineage == lineage]
+
+
+def _by_operator(candidates: Sequence[Candidate], operator: Operator) -> list[Candidate]:
+    return [c for c in candidates if c.kind == operator]

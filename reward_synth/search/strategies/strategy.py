@@ -1,0 +1,26 @@
+"""What a search strategy decides."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from reward_synth.propose.proposer import Brief
+from reward_synth.search.archive import Archive
+from reward_synth.search.candidate import Candidate
+from reward_synth.search.config import SearchSettings
+
+
+class Strategy(Protocol):
+    """Decides from the archive alone, so that a run that is continued decides the same."""
+
+    def briefs(
+        self, archive: Archive, settings: SearchSettings, rng: np.random.Generator
+    ) -> tuple[Brief, ...]:
+        """Return what each candidate of the next generation is to be."""
+        ...
+
+    def best(self, archive: Archive) -> Candidate | None:
+        """Return the candidate that the search stands by; None if none is scored."""
+        ...
