@@ -32,6 +32,7 @@ _TYPES = {
     float: "a number",
     str: "text",
     tuple[int, ...]: "a list of whole numbers, such as [64,64]",
+    tuple[float, ...]: "a list of numbers, such as [0.15,0.4]",
     tuple[float, float]: "a list of two numbers, such as [1.5,6]",
 }
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from reward_synth.feedback.estimates import Estimate, estimates
-from reward_synth.search.candidate import Candidate
+from reward_synth.search.candidate import Candidate, best_of
+
+_ENOUGH_TRAININGS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +50,17 @@ class Archive:
     @property
     def fittest(self) -> Candidate | None:
         """The highest fitness as measured, the earlier of equals; flattered by the choice."""
-        return fittest(self.scored)
+        return best_of(self.scored)
 
     @property
     def leaders(self) -> list[Candidate]:
         """The scored candidates by cautious estimate, the best first."""
         return sorted(self.scored, key=lambda c: (-self.estimates[c.id].cautious, c.id))
+
+    def uncertain_leaders(self, count: int) -> list[Candidate]:
+        """Return those of highest estimate that are worth another training, ``count`` at most."""
+        hopeful = sorted(self.scored, key=lambda c: (-self.estimates[c.id].mean, c.id))[:count]
+        return [c for c in hopeful if self.estimates[c.id].trainings < _ENOUGH_TRAININGS]
 
     def children(self, candidate: Candidate) -> tuple[Candidate, ...]:
         """Those that were made by changing a candidate."""
@@ -69,9 +76,3 @@ class Archive:
             return mine > self.estimates[parents[0]].mean
         earlier = [c for c in self.leaders if c.generation < candidate.generation]
         return not earlier or mine > self.estimates[earlier[0].id].mean
-
-
-def fittest(candidates: Iterable[Candidate]) -> Candidate | None:
-    """Return the candidate of the highest measured fitness, the earlier of equals."""
-    scored = [(-c.score.fitness, c.id, c) for c in candidates if c.score is not None]
-    return min(scored, key=lambda entry: entry[:2], default=(0.0, "", None))[2]

@@ -8,23 +8,7 @@ from typing import Any
 
 from reward_synth.feedback.scores import Score
 from reward_synth.records import Finding, Rejection, RewardProgram, Stage
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How a candidate stood at a rung of its race.
-
-    Attributes:
-      steps: environment steps that it had trained for.
-      fitness: of an episode, projected from its latest training.
-      low: one standard error below; what the cut goes by.
-      kept: whether it trained on.
-    """
-
-    steps: int
-    fitness: float
-    low: float
-    kept: bool
+from reward_synth.train.race import Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +61,11 @@ class Candidate:
         return f"gen_{self.generation:02d}/cand_{self.index:02d}"
 
     @property
+    def trains(self) -> bool:
+        """Whether it is trained: it was not turned down, or is an audited reject of a screen."""
+        return self.rejection is None or (self.audited and self.rejection.stage is Stage.SCREEN)
+
+    @property
     def kind(self) -> str:
         """The operator, without what the proposer did."""
         return self.operator.split(":")[0].split(",")[0]
@@ -118,12 +107,7 @@ class Candidate:
         )
 
 
-def ranked(candidates: Iterable[Candidate]) -> list[Candidate]:
-    """Return the scored candidates, fittest first, the earlier of equals first."""
-    scored = [(-c.score.fitness, c.id, c) for c in candidates if c.score is not None]
-    return [candidate for _, _, candidate in sorted(scored, key=lambda entry: entry[:2])]
-
-
 def best_of(candidates: Iterable[Candidate]) -> Candidate | None:
-    """Return the fittest candidate, the earlier of equals; None if none is scored."""
-    return next(iter(ranked(candidates)), None)
+    """Return the candidate of the highest measured fitness, the earlier of equals, or None."""
+    scored = [(-c.score.fitness, c.id, c) for c in candidates if c.score is not None]
+    return min(scored, key=lambda entry: entry[:2], default=(0.0, "", None))[2]

@@ -10,6 +10,8 @@ from reward_synth.propose.llm.select import CHOICES
 from reward_synth.train import sb3
 from reward_synth.train.config import PPOConfig
 
+STRATEGY_NAMES = ("evolve", "eureka", "eureka_elitist", "icpl", "text2reward", "iid", "sequential")
+
 
 @dataclass(frozen=True, slots=True)
 class LLMSettings:
@@ -164,6 +166,10 @@ class RunConfig:
             ("search.episodes", self.search.episodes, 2),
             ("search.repairs", self.search.repairs, 0),
             ("search.elites", self.search.elites, 0),
+            ("search.lineages", self.search.lineages, 1),
+            ("search.audit", self.search.audit, 0),
+            ("search.duplicates", self.search.duplicates, 0),
+            ("search.reruns", self.search.reruns, 0),
             ("final.trainings", self.final.trainings, 0),
             ("final.steps", self.final.steps, 1),
             ("final.episodes", self.final.episodes, 2),
@@ -181,6 +187,7 @@ class RunConfig:
         if not self.task:
             raise ConfigError("task is empty; name a bundled task or a folder.")
         for name, value, choices in (
+            ("search.strategy", self.search.strategy, STRATEGY_NAMES),
             ("trainer", self.trainer, ("jax", "sb3")),
             ("sandbox", self.sandbox, ("auto", "strict")),
             ("backend", self.backend, ("cpu", "mjx")),
@@ -191,6 +198,17 @@ class RunConfig:
                     f"{name} is {value!r}.{did_you_mean(value, choices)} It must be one of "
                     f"{', '.join(choices)}."
                 )
+        rungs, keep = self.search.rungs, self.search.keep
+        if len(rungs) != len(keep):
+            raise ConfigError(
+                f"search.rungs has {len(rungs)} shares and search.keep {len(keep)}: each rung "
+                "needs the share that trains on after it."
+            )
+        for name, shares in (("rungs", rungs), ("keep", keep)):
+            if any(not 0.0 < share < 1.0 for share in shares):
+                raise ConfigError(f"search.{name} must be shares between 0 and 1.")
+        if list(rungs) != sorted(set(rungs)) or list(keep) != sorted(keep, reverse=True):
+            raise ConfigError("search.rungs must rise and search.keep must not.")
         prices = self.llm.dollars_per_million
         if prices is not None and len(prices) != 2:
             raise ConfigError("llm.dollars_per_million must be [input, output], two numbers.")

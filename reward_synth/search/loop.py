@@ -16,21 +16,25 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from reward_synth.errors import BudgetError, RunError
 from reward_synth.feedback.scores import Score
 from reward_synth.propose.llm.cache import CachedModel
 from reward_synth.propose.llm.select import choose
-from reward_synth.propose.proposer import Context, Parent, Proposer
+from reward_synth.propose.proposer import Context, Proposer
 from reward_synth.reward.facade import FACADE_NAMES
 from reward_synth.reward.sandbox import Sandbox
 from reward_synth.rollout.video import VideoWorker
+from reward_synth.search.archive import Archive
 from reward_synth.search.budget import Budget
-from reward_synth.search.candidate import Candidate, best_of, ranked
+from reward_synth.search.candidate import Candidate
 from reward_synth.search.config import RunConfig, config_from_json
 from reward_synth.search.listener import Comparison, Listener, Tick
-from reward_synth.search.proposals import propose_generation, traced_of
+from reward_synth.search.proposals import propose_generation, trains
 from reward_synth.search.seeds import derive_seed
 from reward_synth.search.store import Spent, Store
+from reward_synth.search.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from reward_synth.search.trainings import Trainer
@@ -38,7 +42,6 @@ if TYPE_CHECKING:
 
 _PACKAGES = ("reward-synth", "mujoco", "jax", "jaxlib", "numpy", "gymnasium", "openai")
 _PACKAGES_OF = {"sb3": ("stable-baselines3", "torch")}  # what a trainer adds
-_SHOWN_FAILURES = 4
 
 
 def start(config: RunConfig, folder: Path, listener: Listener) -> Comparison | None:
@@ -133,6 +136,7 @@ class _Search:
         self._videos = videos
         self._listener = listener
         self._progress = progress
+        self._strategy = STRATEGIES[config.search.strategy]
 
     def run(self) -> Comparison | None:
         """Go through all generations and the comparison."""
@@ -142,12 +146,13 @@ class _Search:
         except BudgetError as error:
             self._listener.notice(f"The search stops here: {error}")
             self._store.log("budget", reason=str(error))
-        best = best_of(self._store.candidates())
+        best = self._strategy.best(self._archive(self._config.search.generations))
         if best is None:
             self._finish()
             raise RunError(
                 "no candidate could be trained; the report says why each was turned down."
             )
+        self._store.put("best", best.id)
         try:
             comparison = self._comparison(best)
         except BudgetError as error:
@@ -158,43 +163,33 @@ class _Search:
 
     def _generation(self, generation: int) -> None:
         candidates = self._store.candidates(generation) or self._propose(generation)
-        job = f"gen_{generation:02d}/train"
-        if self._store.job(job) is None:
-            self._afford(generation, len(traced_of(candidates)))
-            total = self._config.search.generations
-            self._progress.begin(
-                f"generation {generation + 1}/{total}: training {len(traced_of(candidates))} "
-                "candidates",
-                len(traced_of(candidates)) * self._trainer.search_steps(),
-            )
-            candidates, spent = self._trainer.generation(candidates)
-            self._store.finish_job(job, [c.id for c in candidates], "training", spent, candidates)
-            self._store.log("generation", number=generation)
-        folders = [self._store.folder / c.folder for c in traced_of(candidates)]
-        self._film([(place / "rollout.npz", place / "rollout.mp4") for place in folders])
-        self._listener.generation(generation, self._config.search.generations, candidates)
+        candidates = self._race(generation, candidates)
+        self._rerun(generation)
+        finished = [self._store.folder / c.folder for c in candidates if c.score is not None]
+        self._film([(place / "rollout.npz", place / "rollout.mp4") for place in finished])
+        self._listener.generation(
+            generation, self._config.search.generations, self._store.candidates(generation)
+        )
+
+    def _archive(self, generations: int) -> Archive:
+        """Return what was tried in the first so many generations."""
+        known = (c for c in self._store.candidates() if c.generation < generations)
+        return Archive(tuple(known), generations)
 
     def _propose(self, generation: int) -> list[Candidate]:
         self._budget.title = f"gen_{generation:02d}/propose"
         self._budget.check_seconds()
         began = time.monotonic()
-        settings = self._config.search
-        earlier = self._store.candidates()
-        best = ranked(earlier)
-        context = Context(
-            description=self._task.description,
-            generation=generation,
-            parent=_parent(best[0]) if best else None,
-            elites=tuple(_parent(c) for c in best[1 : 1 + settings.elites]),
-            failures=_failures(earlier),
-            seed=derive_seed(self._config.seed, "propose", generation),
+        seed = derive_seed(self._config.seed, "propose", generation)
+        briefs = self._strategy.briefs(
+            self._archive(generation), self._config.search, np.random.default_rng(seed)
         )
         candidates = propose_generation(
             self._proposer,
             self._sandbox,
-            context,
-            settings.candidates,
-            settings.repairs,
+            Context(self._task.description, generation, seed),
+            briefs[: self._affordable(generation)],
+            self._config.search.repairs,
             self._store.folder,
         )
         self._store.save_candidates(candidates)
@@ -205,17 +200,56 @@ class _Search:
         )
         return candidates
 
-    def _afford(self, generation: int, candidates: int) -> None:
-        """Raise ``BudgetError`` unless it fits; all but the first leave the final its share."""
-        self._budget.check_seconds()
-        cost = self._trainer.generation_cost(candidates)
+    def _affordable(self, generation: int) -> int:
+        """Return how many candidates can be trained, all but the first leaving the final its share.
+
+        Raises:
+          BudgetError: none can.
+        """
         reserve = self._trainer.final_cost() if generation else 0
-        if not self._budget.allows(cost + reserve):
-            raise BudgetError(
-                f"another generation takes up to {cost:,} environment steps"
-                + (f" and the final comparison {reserve:,}" if reserve else "")
-                + ", more than the budget leaves."
-            )
+        rungs = self._config.search.rungs
+        for count in range(self._config.search.candidates, 0, -1):
+            if self._budget.allows(self._trainer.generation_cost(count, rungs) + reserve):
+                return count
+        raise BudgetError(
+            f"another candidate takes up to {self._trainer.generation_cost(1, rungs):,} "
+            "environment steps"
+            + (f" and the final comparison {reserve:,}" if reserve else "")
+            + ", more than the budget leaves."
+        )
+
+    def _race(self, generation: int, candidates: list[Candidate]) -> list[Candidate]:
+        """Train a generation; return its candidates."""
+        job = f"gen_{generation:02d}/train"
+        if self._store.job(job) is not None:
+            return candidates
+        self._budget.check_seconds()
+        rungs, entrants = self._config.search.rungs, len(trains(candidates))
+        self._progress.begin(
+            f"generation {generation + 1}/{self._config.search.generations}: training {entrants} "
+            f"candidates{', in a race' if rungs and entrants > 1 else ''}",
+            self._trainer.training_cost(entrants, rungs),
+        )
+        candidates, spent = self._trainer.generation(candidates, rungs)
+        self._store.finish_job(job, [c.id for c in candidates], "training", spent, candidates)
+        self._store.log("generation", number=generation)
+        return candidates
+
+    def _rerun(self, generation: int) -> None:
+        """Train the leaders again before they become parents: one training is partly luck."""
+        job = f"gen_{generation:02d}/rerun"
+        if self._store.job(job) is not None:
+            return
+        again = self._archive(generation + 1).uncertain_leaders(self._config.search.reruns)
+        reserve = self._trainer.final_cost()
+        if not again or not self._budget.allows(self._trainer.rerun_cost(len(again)) + reserve):
+            return
+        self._progress.begin(
+            f"training {', '.join(c.id for c in again)} again, with fresh seeds",
+            len(again) * self._trainer.search_steps(),
+        )
+        again, spent = self._trainer.rerun(again, generation)
+        self._store.finish_job(job, [c.id for c in again], "training again", spent, again)
 
     def _comparison(self, best: Candidate) -> Comparison | None:
         if not self._config.final.trainings:
@@ -263,27 +297,11 @@ class _Search:
         self._budget.seconds()
 
 
-def _parent(candidate: Candidate) -> Parent:
-    assert candidate.program is not None
-    assert candidate.score is not None
-    return Parent(candidate.id, candidate.program, candidate.score.fitness, candidate.reflection)
-
-
 def _typical(score: Score) -> int:
     """Return the place of the training of median fitness."""
     return sorted(range(len(score.trainings)), key=score.trainings.__getitem__)[
         len(score.trainings) // 2
     ]
-
-
-def _failures(candidates: list[Candidate]) -> tuple[str, ...]:
-    """One line about each of the candidates that were turned down last."""
-    rejected = [c for c in candidates if c.rejection is not None][-_SHOWN_FAILURES:]
-    return tuple(
-        f"{c.program.rationale[:160] if c.program else 'no program'}: {c.rejection.reason}"
-        for c in rejected
-        if c.rejection is not None
-    )
 
 
 class _ProgressReporter:
@@ -332,7 +350,7 @@ def _proposer(
     listener.notice(choice.notice)
     if choice.model is None:
         return OfflineProposer()
-    return LanguageProposer(CachedModel(choice.model, answers), FACADE_NAMES, budget.on_answer)
+    return LanguageProposer([CachedModel(choice.model, answers)], FACADE_NAMES, budget.on_answer)
 
 
 def _video_worker(config: RunConfig, listener: Listener) -> VideoWorker:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reward_synth.errors import BudgetError
 from reward_synth.files import atomic_write, write_text
-from reward_synth.propose.proposer import Broken, Context, Proposal, Proposer
+from reward_synth.propose.proposer import Brief, Broken, Context, Proposal, Proposer
 from reward_synth.records import Rejection, Stage, TracedReward
 from reward_synth.reward.parse import parse
 from reward_synth.reward.sandbox import Sandbox
@@ -20,26 +20,26 @@ def propose_generation(
     proposer: Proposer,
     sandbox: Sandbox,
     context: Context,
-    count: int,
+    briefs: Sequence[Brief],
     repairs: int,
     run_folder: Path,
 ) -> list[Candidate]:
-    """Return ``count`` candidates, each traced or turned down, with their files written.
+    """Return a candidate for each brief, traced or turned down, with their files written.
 
     A candidate that was turned down is sent back to be mended up to ``repairs`` times.
 
     Raises:
       ModelError, BudgetError: no more can be proposed; answers so far are kept by their cache.
     """
-    proposals = proposer.propose(context, count)
+    proposals = proposer.propose(context, briefs)
     candidates = [
-        _take_in(sandbox, context, index, proposal, run_folder, attempt=0)
-        for index, proposal in enumerate(proposals)
+        _take_in(sandbox, context, index, brief, proposal, run_folder, attempt=0)
+        for index, (brief, proposal) in enumerate(zip(briefs, proposals, strict=True))
     ]
     for attempt in range(1, repairs + 1):
         broken = [
-            Broken(c.index, attempt, c.program.source if c.program else "", c.rejection)
-            for c in candidates
+            Broken(c.index, attempt, brief, c.program.source if c.program else "", c.rejection)
+            for c, brief in zip(candidates, briefs, strict=True)
             if c.rejection is not None
         ]
         if not broken:
@@ -49,7 +49,9 @@ def propose_generation(
         except BudgetError:
             break  # what is whole can still be trained
         for fault, proposal in zip(broken, repaired, strict=True):
-            mended = _take_in(sandbox, context, fault.index, proposal, run_folder, attempt)
+            mended = _take_in(
+                sandbox, context, fault.index, fault.brief, proposal, run_folder, attempt
+            )
             first = candidates[fault.index]
             operator = f"{first.operator}, repaired" if attempt == 1 else first.operator
             candidates[fault.index] = replace(
@@ -69,12 +71,18 @@ def _take_in(
     sandbox: Sandbox,
     context: Context,
     index: int,
+    brief: Brief,
     proposal: Proposal,
     run_folder: Path,
     attempt: int,
 ) -> Candidate:
     candidate = Candidate(
-        context.generation, index, proposal.operator, proposal.parents, proposal.author
+        context.generation,
+        index,
+        proposal.operator,
+        proposal.parents,
+        proposal.author,
+        lineage=brief.lineage,
     )
     folder = run_folder / candidate.folder
     suffix = f"_repair_{attempt}" if attempt else ""
@@ -97,6 +105,6 @@ def _take_in(
     return replace(candidate, terms=traced.terms)
 
 
-def traced_of(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Return the candidates that can be trained."""
-    return [c for c in candidates if c.rejection is None]
+def trains(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return the candidates that are to be trained."""
+    return [candidate for candidate in candidates if candidate.trains]

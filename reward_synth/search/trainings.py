@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from reward_synth.feedback.reflection import Evidence, reflect
-from reward_synth.feedback.scores import Score, human_normalized, score
+from reward_synth.feedback.scores import Score, human_normalized, joined, score
 from reward_synth.records import Rejection, Stage
 from reward_synth.reward.rewards import Reward, expert_reward, sparse_reward, traced_reward
 from reward_synth.rollout.episodes import ENDS, Rollouts, evaluate
@@ -29,6 +29,7 @@ from reward_synth.train import job, sb3
 from reward_synth.train.policy import Policy
 from reward_synth.train.population import Member
 from reward_synth.train.progress import Progress
+from reward_synth.train.race import Race
 
 # (environment steps done by all members, their best mean fitness just now)
 OnProgress = Callable[[int, float], None]
@@ -44,7 +45,7 @@ class Trainer:
     on_progress: OnProgress
 
     def search_steps(self) -> int:
-        """Environment steps that each candidate trains for."""
+        """Environment steps that each candidate trains for, if it is not cut."""
         return self._whole(self.config.search.steps or self.task.train_steps)
 
     def final_steps(self) -> int:
@@ -52,8 +53,19 @@ class Trainer:
         steps = self.config.final.steps
         return self.search_steps() if steps is None else self._whole(steps)
 
-    def generation_cost(self, candidates: int) -> int:
-        """Environment steps that a generation takes at the most."""
+    def training_cost(self, candidates: int, rungs: Sequence[float]) -> int:
+        """Environment steps that the training of a generation takes at the most."""
+        race = self._race(candidates, rungs, frozenset({0}))
+        return race.steps(candidates, self.config.train.iterations(self.search_steps()))
+
+    def generation_cost(self, candidates: int, rungs: Sequence[float]) -> int:
+        """Environment steps that a generation takes at the most, evaluation included."""
+        finishers = self._race(candidates, rungs, frozenset({0})).finishers(candidates)
+        evaluation = finishers * self._evaluation(self.config.search.episodes)
+        return self.training_cost(candidates, rungs) + evaluation
+
+    def rerun_cost(self, candidates: int) -> int:
+        """Environment steps that it takes to train so many candidates again, at the most."""
         return candidates * (self.search_steps() + self._evaluation(self.config.search.episodes))
 
     def final_trainings(self) -> int:
@@ -65,39 +77,99 @@ class Trainer:
         once = self.final_steps() + self._evaluation(self.config.final.episodes)
         return self.final_trainings() * once
 
-    def generation(self, candidates: Sequence[Candidate]) -> tuple[list[Candidate], Spent]:
-        """Train and score a generation's traced candidates.
+    def generation(
+        self, candidates: Sequence[Candidate], rungs: Sequence[float]
+    ) -> tuple[list[Candidate], Spent]:
+        """Train and score a generation's traced candidates, in a race if there are rungs.
 
         Returns:
-          All the candidates, each with a score and a reflection or a rejection,
-          and what it took.
+          All the candidates, with their standings, and what it took. Who finished has a
+          score and a reflection, or a rejection.
         """
         began = time.monotonic()
-        loaded = [self._load(candidate) for candidate in candidates]
-        chosen = [k for k, reward in enumerate(loaded) if isinstance(reward, Reward)]
-        rewards = [reward for reward in loaded if isinstance(reward, Reward)]
-        done = [
-            candidate.rejected(reward) if isinstance(reward, Rejection) else candidate
-            for candidate, reward in zip(candidates, loaded, strict=True)
-        ]
+        number = candidates[0].generation
+        done = list(candidates)
+        chosen: list[int] = []
+        rewards: list[Reward] = []
+        for k, candidate in enumerate(candidates):
+            if not candidate.trains:
+                continue
+            reward = self._load(candidate)
+            if isinstance(reward, Rejection):
+                done[k] = candidate.rejected(reward)
+            else:
+                chosen.append(k)
+                rewards.append(reward)
         seed = self.config.seed
         folders = [self.folder / candidates[k].folder for k in chosen]
-        results, rollouts, steps = self._train(
+        race = self._race(len(chosen), rungs, self._wildcards(number, len(chosen)))
+        results, taken = self._train(
             rewards,
             [derive_seed(seed, "train", candidates[k].id) for k in chosen],
             folders,
             self.search_steps(),
-            [derive_seed(seed, "evaluate")] * len(chosen),
-            self.config.search.episodes,
-            self.folder / f"gen_{candidates[0].generation:02d}" / "checkpoint.npz",
+            self.folder / f"gen_{number:02d}" / "checkpoint.npz",
+            race,
         )
-        for k, result, rollout, folder in zip(chosen, results, rollouts, folders, strict=True):
-            if rollout is None:
-                assert isinstance(result, Rejection)
+        standings = race.standings([read_history(folder) for folder in folders])
+        for i, k in enumerate(chosen):
+            wildcard = bool(race.rungs) and i in race.wildcards
+            done[k] = replace(done[k], standings=standings[i], wildcard=wildcard)
+            result = results[i]
+            if isinstance(result, Rejection):
                 done[k] = done[k].rejected(result)
-            else:
-                done[k] = self._scored(done[k], rollout, folder)
-        return done, Spent(env_steps=steps, seconds=time.monotonic() - began)
+        finished = [i for i, k in enumerate(chosen) if done[k].trains and not done[k].cut]
+        rollouts, evaluated = self._evaluate(
+            [rewards[i] for i in finished],
+            [results[i] for i in finished],
+            [folders[i] for i in finished],
+            [derive_seed(seed, "evaluate")] * len(finished),
+            self.config.search.episodes,
+        )
+        for i, rollout in zip(finished, rollouts, strict=True):
+            k = chosen[i]
+            done[k] = self._scored(done[k], rollout, folders[i])
+        return done, Spent(env_steps=taken + evaluated, seconds=time.monotonic() - began)
+
+    def rerun(
+        self, candidates: Sequence[Candidate], generation: int
+    ) -> tuple[list[Candidate], Spent]:
+        """Train scored candidates once more, from scratch with a seed that is new to each.
+
+        Returns:
+          The candidates with the new training in their scores, and what it took.
+        """
+        began = time.monotonic()
+        rewards = [self._load(candidate) for candidate in candidates]
+        loaded = [reward for reward in rewards if isinstance(reward, Reward)]
+        assert len(loaded) == len(candidates), "a candidate was scored whose reward is broken"
+        counts = [len(c.score.trainings) if c.score else 0 for c in candidates]
+        places = list(zip(candidates, counts, strict=True))
+        folders = [self.folder / c.folder / f"training_{count}" for c, count in places]
+        results, taken = self._train(
+            loaded,
+            [derive_seed(self.config.seed, "train", c.id, count) for c, count in places],
+            folders,
+            self.search_steps(),
+            self.folder / f"gen_{generation:02d}" / "rerun.npz",
+        )
+        rollouts, evaluated = self._evaluate(
+            loaded,
+            results,
+            folders,
+            [derive_seed(self.config.seed, "evaluate", count) for count in counts],
+            self.config.search.episodes,
+        )
+        done = []
+        for candidate, rollout in zip(candidates, rollouts, strict=True):
+            assert candidate.score is not None
+            new = _score([rollout]) if rollout is not None else None
+            # A reward that fails with another seed is worth what its worst training was.
+            if new is None or not math.isfinite(new.fitness):
+                worst = min(candidate.score.trainings)
+                new = replace(candidate.score, fitness=worst, trainings=(worst,))
+            done.append(replace(candidate, score=joined(candidate.score, new)))
+        return done, Spent(env_steps=taken + evaluated, seconds=time.monotonic() - began)
 
     def comparison(self, best: Candidate) -> tuple[Comparison, Spent]:
         """Train the best, the expert and the sparse reward from scratch with fresh seeds."""
@@ -110,14 +182,21 @@ class Trainer:
         count, seed = self.config.final.trainings, self.config.seed
         places = [(name, i) for name in rewards for i in range(count)]
         # Paired: the i-th training of each reward has the same seed and the same test episodes.
-        _, rollouts, steps = self._train(
-            [rewards[name] for name, _ in places],
+        owned = [rewards[name] for name, _ in places]
+        folders = [self.folder / "final" / name / f"seed_{i}" for name, i in places]
+        results, taken = self._train(
+            owned,
             [derive_seed(seed, "final", i) for _, i in places],
-            [self.folder / "final" / name / f"seed_{i}" for name, i in places],
+            folders,
             self.final_steps(),
+            self.folder / "final" / "checkpoint.npz",
+        )
+        rollouts, evaluated = self._evaluate(
+            owned,
+            results,
+            folders,
             [derive_seed(seed, "final episodes", i) for _, i in places],
             self.config.final.episodes,
-            self.folder / "final" / "checkpoint.npz",
         )
         scores = {}
         for name in rewards:
@@ -135,7 +214,7 @@ class Trainer:
             else None
         )
         comparison = Comparison(self.final_steps(), scores, normalized)
-        return comparison, Spent(env_steps=steps, seconds=time.monotonic() - began)
+        return comparison, Spent(env_steps=taken + evaluated, seconds=time.monotonic() - began)
 
     def _train(
         self,
@@ -143,19 +222,18 @@ class Trainer:
         seeds: Sequence[int],
         folders: Sequence[Path],
         steps: int,
-        test_seeds: Sequence[int],
-        episodes: int,
         checkpoint: Path,
-    ) -> tuple[list[Policy | Rejection], list[Rollouts | None], int]:
-        """Train, then run held-out episodes; the last value is the environment steps it took."""
+        race: Race | None = None,
+    ) -> tuple[list[Policy | Rejection], int]:
+        """Train from scratch; the last value is the environment steps that it took."""
         if not rewards:
-            return [], [], 0
+            return [], 0
 
         def on_iteration(done: int, progress: Sequence[Progress | None]) -> None:
             fitness = [p.fitness for p in progress if p and math.isfinite(p.fitness)]
-            self.on_progress(done * len(rewards), max(fitness, default=math.nan))
+            self.on_progress(done, max(fitness, default=math.nan))
 
-        results = train_with(self.config.trainer, self.config.backend)(
+        results = train_with(self.config.trainer, self.config.backend, race)(
             self.task,
             [Member(reward, seed) for reward, seed in zip(rewards, seeds, strict=True)],
             folders,
@@ -165,39 +243,63 @@ class Trainer:
             threads=self.config.threads,
             on_iteration=on_iteration,
         )
-        rollouts: list[Rollouts | None] = [None] * len(rewards)
+        return results, sum(len(read_history(f)) for f in folders) * self.config.train.batch
+
+    def _evaluate(
+        self,
+        rewards: Sequence[Reward],
+        results: Sequence[Policy | Rejection],
+        folders: Sequence[Path],
+        seeds: Sequence[int],
+        episodes: int,
+    ) -> tuple[list[Rollouts | None], int]:
+        """Run held-out episodes of the policies; the last value is the steps that it took."""
+        rollouts: list[Rollouts | None] = [None] * len(results)
         trained = [(k, result) for k, result in enumerate(results) if isinstance(result, Policy)]
-        taken = steps * len(rewards)
-        if trained:
-            found = evaluate(
-                self.task,
-                [policy for _, policy in trained],
-                [rewards[k] for k, _ in trained],
-                [test_seeds[k] for k, _ in trained],
-                episodes,
-                threads=self.config.threads,
-            )
-            taken += sum(int(rollout.length.sum()) for rollout in found)
-            for (k, _), rollout in zip(trained, found, strict=True):
-                rollout.save(folders[k] / "rollout.npz")
-                rollouts[k] = rollout
-        return results, rollouts, taken
+        if not trained:
+            return rollouts, 0
+        found = evaluate(
+            self.task,
+            [policy for _, policy in trained],
+            [rewards[k] for k, _ in trained],
+            [seeds[k] for k, _ in trained],
+            episodes,
+            threads=self.config.threads,
+        )
+        for (k, _), rollout in zip(trained, found, strict=True):
+            rollout.save(folders[k] / "rollout.npz")
+            rollouts[k] = rollout
+        return rollouts, sum(int(rollout.length.sum()) for rollout in found)
+
+    def _race(self, members: int, rungs: Sequence[float], wildcards: frozenset[int]) -> Race:
+        racing = rungs if self.config.trainer == "jax" else ()  # SB3 trains one after the other
+        return Race.plan(
+            members,
+            self.config.train.iterations(self.search_steps()),
+            racing,
+            self.config.search.keep[: len(racing)],
+            wildcards,
+            self.config.train.batch,
+            self.task.description.episode_steps,
+        )
+
+    def _wildcards(self, generation: int, members: int) -> frozenset[int]:
+        drawn = derive_seed(self.config.seed, "wildcard", generation)
+        return frozenset({drawn % members} if members else ())
 
     def _load(self, candidate: Candidate) -> Reward | Rejection:
-        if candidate.rejection is not None:
-            return candidate.rejection
         return traced_reward(load_traced(candidate, self.folder), self.task)
 
-    def _scored(self, candidate: Candidate, rollouts: Rollouts, folder: Path) -> Candidate:
+    def _scored(self, candidate: Candidate, rollouts: Rollouts | None, folder: Path) -> Candidate:
+        assert rollouts is not None
         fitness = rollouts.episode_fitness
         if not np.isfinite(fitness).all():
             return candidate.rejected(
                 Rejection(Stage.TRAIN, "the final policy drives the simulation to NaN.")
             )
-        result = _score([rollouts])
-        curve: list[dict[str, Any]] = [
-            json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()
-        ]
+        curve = read_history(folder)
+        peaks = [line["fitness"] for line in curve if line["fitness"] is not None]
+        result = replace(_score([rollouts]), peak=max(peaks, default=math.nan))
         evidence = Evidence(
             terms=candidate.terms,
             curve=curve,
@@ -218,14 +320,22 @@ class Trainer:
         return self.config.train.iterations(steps) * self.config.train.batch
 
 
-def train_with(trainer: str, backend: str = "cpu") -> Callable[..., list[Policy | Rejection]]:
+def train_with(
+    trainer: str, backend: str = "cpu", race: Race | None = None
+) -> Callable[..., list[Policy | Rejection]]:
     """Return the trainer's ``train``, all of which have ``train.job.train``'s contract."""
     if trainer == "jax":
-        return partial(job.train, backend=backend)
+        return partial(job.train, backend=backend, race=race)
     sb3.require()
     from reward_synth.train.sb3 import job as sb3_job
 
     return sb3_job.train
+
+
+def read_history(folder: Path) -> list[dict[str, Any]]:
+    """Return a training's iterations, each a ``Progress`` as JSON has it."""
+    text = (folder / "metrics.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
 
 
 def comparison_json(comparison: Comparison, best: Candidate) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from reward_synth.train.config import PPOConfig
 from reward_synth.train.policy import Policy
 from reward_synth.train.population import Member, Population
 from reward_synth.train.progress import Progress
+from reward_synth.train.race import Race
 
 _SECONDS_BETWEEN_CHECKPOINTS = 10.0
 
@@ -32,6 +33,7 @@ def train(
     checkpoint: Path,
     threads: int = 0,
     backend: str = "cpu",
+    race: Race | None = None,
     on_iteration: Callable[[int, Sequence[Progress | None]], None] = lambda done, progress: None,
 ) -> list[Policy | Rejection]:
     """Train members side by side; a job that was killed continues from its checkpoint.
@@ -47,10 +49,12 @@ def train(
       checkpoint: file to continue from if it is there; removed at the end.
       threads: physics threads; 0 for all cores.
       backend: what simulates, "cpu" or "mjx".
-      on_iteration: told the steps done by each member and their progress.
+      race: when members are left behind; None trains all to the end.
+      on_iteration: told the steps done by all members together, and each one's progress.
 
     Returns:
-      For each member its final policy, or why it was dropped.
+      For each member its final policy, or why it was dropped. That of a member that was left
+      behind is as it was then; its history says when, see ``Race.standings``.
 
     Raises:
       RewardSynthError: the device's memory is too small, or MJX is not installed.
@@ -62,12 +66,14 @@ def train(
     if checkpoint.is_file():
         history = _restore(population, checkpoint)
     saved = time.monotonic()
-    while population.iteration < iterations and not all(population.rejections):
+    _leave_behind(population, race, history)
+    while population.iteration < iterations and population.running:
         progress = population.iterate()
         for lines, entry in zip(history, progress, strict=True):
             if entry is not None:
                 lines.append(entry.to_json())
-        on_iteration(population.iteration * config.batch, progress)
+        on_iteration(sum(map(len, history)) * config.batch, progress)
+        _leave_behind(population, race, history)
         if time.monotonic() - saved > _SECONDS_BETWEEN_CHECKPOINTS:
             _save(population, history, checkpoint)
             saved = time.monotonic()
@@ -84,6 +90,13 @@ def train(
             results.append(rejection)
     checkpoint.unlink(missing_ok=True)
     return results
+
+
+def _leave_behind(population: Population, race: Race | None, history: History) -> None:
+    if race is not None:
+        for k, standings in enumerate(race.standings(history)):
+            if standings and not standings[-1].kept:
+                population.stop(k)
 
 
 def _save(population: Population, history: History, path: Path) -> None:

@@ -71,6 +71,7 @@ class Population:
       backend: what simulates, "cpu" or "mjx".
       iteration: updates done.
       rejections: for each member, why it was dropped, or None while it is well.
+      stopped: members that were left behind: they keep what they learned and learn no more.
       learners: for each member, what it has learned.
     """
 
@@ -82,6 +83,7 @@ class Population:
     backend: str = "cpu"
     iteration: int = field(init=False, default=0)
     rejections: list[Rejection | None] = field(init=False)
+    stopped: set[int] = field(init=False, default_factory=set)
     learners: list[Learner] = field(init=False)
     _collector: Collector = field(init=False)
     _tallies: list[Tally] = field(init=False)
@@ -110,7 +112,7 @@ class Population:
         self._workers = ThreadPoolExecutor(self.threads or os.cpu_count() or 1)
 
     def iterate(self) -> list[Progress | None]:
-        """Collect one batch for each member and update each; None for the dropped."""
+        """Collect one batch for each member and update each; None for those that do not run."""
         with enough_memory(len(self.members), self.config.envs):
             return self._iterate()
 
@@ -228,7 +230,19 @@ class Population:
         return zip(items, self._workers.map(function, items), strict=True)
 
     def _well(self) -> list[int]:
-        return [k for k, rejection in enumerate(self.rejections) if rejection is None]
+        well = (k for k, rejection in enumerate(self.rejections) if rejection is None)
+        return [k for k in well if k not in self.stopped]
+
+    @property
+    def running(self) -> bool:
+        """Whether any member still learns."""
+        return bool(self._well())
+
+    def stop(self, k: int) -> None:
+        """Leave a member behind, as it is."""
+        if k not in self.stopped:
+            self.stopped.add(k)
+            self._collector.retire(k)
 
     def _drop(self, k: int, rejection: Rejection | None) -> None:
         if rejection is not None:

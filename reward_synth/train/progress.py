@@ -25,6 +25,7 @@ class Progress:
       length: their mean number of steps, NaN if none ended.
       episodes: how many ended.
       ends: how they ended: cause to count.
+      step_fitness: mean fitness of the iteration's steps.
       terms: mean of each reward term over the iteration's steps.
       reward_std: standard deviation of the reward over the iteration's steps.
       kl, clipped, entropy, explained_variance, value_loss: see ``ppo.Health``.
@@ -36,6 +37,7 @@ class Progress:
     length: float
     episodes: int
     ends: dict[str, int]
+    step_fitness: float
     terms: dict[str, float]
     reward_std: float
     kl: float
@@ -145,6 +147,7 @@ class Tally:
                 "time limit": int((truncated & ~diverged).sum()),
                 "diverged": int(diverged.sum()),
             },
+            step_fitness=float(fitness.mean()),
             terms=dict(zip(names, terms.mean((0, 1)).tolist(), strict=True)),
             reward_std=float(reward.std()),
             kl=float(health.kl),

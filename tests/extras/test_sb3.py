@@ -138,7 +138,7 @@ def test_same_files_and_keys_as_our_trainer(task, tmp_path: Path) -> None:
         task, members, tmp_path / "sb3", on_iteration=lambda d, p: heard.append((d, list(p)))
     )
     assert all(isinstance(policy, Policy) for policy in policies)
-    assert [done for done, _ in heard] == [CONFIG.batch * i // 2 for i in range(1, 9)]
+    assert [done for done, _ in heard] == [CONFIG.batch * i for i in range(1, 9)]
     assert [[p is not None for p in ps] for _, ps in heard] == [[True, False]] * 4 + [
         [False, True]
     ] * 4

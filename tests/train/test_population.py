@@ -75,7 +75,7 @@ def test_continuing_equals_not_stopping(task, tmp_path, monkeypatch):
     for stop_at in (2, 3, 5):  # thrice in a row, each time a fresh process would begin again
 
         def pull_plug(done, progress, stop_at=stop_at):
-            if done == stop_at * CONFIG.batch:
+            if done == stop_at * CONFIG.batch * len(members):
                 raise PulledPlugError
 
         with pytest.raises(PulledPlugError):

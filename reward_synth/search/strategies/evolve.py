@@ -63,7 +63,7 @@ def _brief(
     rng: np.random.Generator,
 ) -> Brief:
     """Return a brief for a child of a lineage; of its founder if it has none to build on."""
-    family = [c for c in _of_lineage(archive.leaders, lineage)]
+    family = _of_lineage(archive.leaders, lineage)
     common = Brief(
         Operator.INITIAL,
         elites=tuple(parent_of(archive, c) for c in archive.leaders[: settings.elites]),

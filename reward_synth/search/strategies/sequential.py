@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from reward_synth.propose.proposer import Brief, Operator
-from reward_synth.search.archive import Archive, fittest
+from reward_synth.search.archive import Archive
 from reward_synth.search.briefing import failures, parent_of
-from reward_synth.search.candidate import Candidate
+from reward_synth.search.candidate import Candidate, best_of
 from reward_synth.search.config import SearchSettings
 
 
@@ -24,7 +24,7 @@ class Sequential:
         self, archive: Archive, settings: SearchSettings, rng: np.random.Generator
     ) -> tuple[Brief, ...]:
         """See ``Strategy.briefs``."""
-        last = fittest(archive.scored_in(archive.last_scored))
+        last = best_of(archive.scored_in(archive.last_scored))
         if last is None:
             return (Brief(Operator.INITIAL),) * settings.candidates
         brief = Brief(Operator.REVISE, (parent_of(archive, last),), failures=failures(archive))

@@ -46,8 +46,7 @@ def train(
 ) -> list[Policy | Rejection]:
     """Train members one by one; see ``train.job.train`` for arguments, files and results.
 
-    ``on_iteration`` is told the steps done by the members on average, and progress of the one
-    that trains.
+    ``on_iteration`` is told the progress of the one that trains.
     """
     iterations = config.iterations(steps)
     checkpoint = checkpoint.with_suffix(".json")  # no arrays in it
@@ -59,7 +58,7 @@ def train(
             continue
 
         def on_progress(progress: Progress, k: int = k) -> None:
-            done = (k * iterations * config.batch + progress.steps) // len(members)
+            done = k * iterations * config.batch + progress.steps
             on_iteration(done, [progress if i == k else None for i in range(len(members))])
 
         journal = _Journal(member, config, on_progress)
