@@ -24,7 +24,7 @@ class Score:
       trainings: mean fitness of each training, in the order of their seeds.
       episodes: episodes behind each training's mean.
       peak: the highest mean fitness of any of its first training's iterations, exploration
-        included; what Eureka goes by. NaN if it was not noted.
+        included; what Eureka goes by. None if it was not noted.
     """
 
     fitness: float
@@ -34,14 +34,14 @@ class Score:
     length: float
     trainings: tuple[float, ...]
     episodes: int
-    peak: float = math.nan
+    peak: float | None = None
 
 
 def score(
     fitness: Sequence[np.ndarray],
     success: Sequence[np.ndarray],
     length: Sequence[np.ndarray],
-    peak: float = math.nan,
+    peak: float | None = None,
 ) -> Score:
     """Summarise episodes; the first three have one (E,) array for each training."""
     means = np.array([values.mean() for values in fitness])

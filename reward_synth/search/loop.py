@@ -33,7 +33,7 @@ from reward_synth.search.config import RunConfig, config_from_json
 from reward_synth.search.listener import Comparison, Listener, Tick
 from reward_synth.search.proposals import propose_generation, trains
 from reward_synth.search.seeds import derive_seed
-from reward_synth.search.store import Spent, Store
+from reward_synth.search.store import INCUMBENT, Spent, Store
 from reward_synth.search.strategies import STRATEGIES
 
 if TYPE_CHECKING:
@@ -165,10 +165,30 @@ class _Search:
         candidates = self._store.candidates(generation) or self._propose(generation)
         candidates = self._race(generation, candidates)
         self._rerun(generation)
+        self._note_incumbent(generation)
         finished = [self._store.folder / c.folder for c in candidates if c.score is not None]
         self._film([(place / "rollout.npz", place / "rollout.mp4") for place in finished])
         self._listener.generation(
             generation, self._config.search.generations, self._store.candidates(generation)
+        )
+
+    def _note_incumbent(self, generation: int) -> None:
+        """Write down what the search would end with now, and what that has taken."""
+        if any(d["generation"] == generation for _, k, d in self._store.events() if k == INCUMBENT):
+            return
+        archive = self._archive(generation + 1)
+        best = self._strategy.best(archive)
+        spent = self._store.spent()
+        self._store.log(
+            INCUMBENT,
+            generation=generation,
+            best=best and best.id,
+            estimate=best and asdict(archive.estimates[best.id]),
+            candidates=len(archive.candidates),
+            env_steps=spent.env_steps,
+            tokens=spent.tokens,
+            dollars=spent.dollars,
+            seconds=self._budget.seconds(),
         )
 
     def _archive(self, generations: int) -> Archive:

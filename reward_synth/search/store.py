@@ -20,7 +20,8 @@ from reward_synth import __version__
 from reward_synth.errors import RunError
 from reward_synth.search.candidate import Candidate
 
-FORMAT = 1
+FORMAT = 2
+INCUMBENT = "incumbent"  # the event after each generation: what the search would end with
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;

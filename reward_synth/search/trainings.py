@@ -299,7 +299,7 @@ class Trainer:
             )
         curve = read_history(folder)
         peaks = [line["fitness"] for line in curve if line["fitness"] is not None]
-        result = replace(_score([rollouts]), peak=max(peaks, default=math.nan))
+        result = replace(_score([rollouts]), peak=max(peaks, default=None))
         evidence = Evidence(
             terms=candidate.terms,
             curve=curve,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -50,7 +49,7 @@ def by_peak(candidates: Iterable[Candidate]) -> Candidate | None:
 
     def peak(candidate: Candidate) -> float:
         assert candidate.score is not None
-        noted = candidate.score.peak
-        return noted if math.isfinite(noted) else candidate.score.fitness
+        peak = candidate.score.peak
+        return candidate.score.fitness if peak is None else peak
 
     return max(sorted(candidates, key=lambda c: c.id), key=peak, default=None)

@@ -1,0 +1,283 @@
+"""Search strategies at equal budgets: tasks x strategies x independent searches.
+
+    .venv/bin/python benchmarks/search.py [--tasks hopper reacher] [--strategies evolve iid]
+        [--ablations] [--searches 5] [--trainings 24] [--llm offline] [--processes 2]
+        [--work outputs/search] [--output benchmarks/results/search.jsonl]
+
+Every search may take as many environment steps as --trainings whole trainings of one candidate,
+all that it spends included: races, screens, re-runs and held-out episodes. What it would stand
+by after each generation is then trained from scratch with seeds that no search has seen, and
+scored on episodes that none has seen: those numbers, not the search's own, are compared. The
+expert's and the sparse reward are trained alike, with more seeds, as the ends of the
+human-normalised scale.
+
+A line of the output is a search; one that is there is not run again, and one that was stopped
+is continued: after Ctrl-C give the same command again. With any --llm but offline the same
+command compares the strategies with a live model. benchmarks/search_tables.py makes tables and
+plots of the output.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from reward_synth.search.config import (
+    BudgetSettings,
+    FinalSettings,
+    LLMSettings,
+    RunConfig,
+    SearchSettings,
+    VideoSettings,
+)
+from reward_synth.search.store import INCUMBENT, Store
+
+# environment steps of one training: short, so that a search fits in a minute of two cores
+STEPS = {
+    "cartpole_swingup": 65_536,
+    "reacher": 49_152,
+    "half_cheetah": 65_536,
+    "hopper": 49_152,
+}
+
+# As the peers have it: no screens, no race, one training a candidate. Two held-out episodes are
+# the fewest: Eureka does not look at them, and they are part of what a search spends.
+_PLAIN = SearchSettings(
+    candidates=6, episodes=2, screens=False, duplicates=0.0, rungs=(), keep=(), reruns=0
+)
+STRATEGIES = {
+    "evolve": SearchSettings(episodes=4),
+    "eureka": replace(_PLAIN, strategy="eureka", repairs=0),
+    "eureka_elitist": replace(_PLAIN, strategy="eureka_elitist", repairs=0),
+    "iid": replace(_PLAIN, strategy="iid", episodes=4),
+}
+# One idea taken away at a time. Without a race a generation is half as large, for the same cost.
+ABLATIONS = {
+    "evolve, no race": replace(STRATEGIES["evolve"], rungs=(), keep=(), candidates=6),
+    "evolve, no screens": replace(STRATEGIES["evolve"], screens=False),
+    "evolve, no dedupe": replace(STRATEGIES["evolve"], duplicates=0.0),
+    "evolve, no weights": replace(STRATEGIES["evolve"], fit_weights=False),
+    "evolve, no re-runs": replace(STRATEGIES["evolve"], reruns=0),
+}
+REFERENCES = ("expert", "sparse")
+REFERENCE_SEEDS = 10
+HELD_OUT = 4  # trainings of what a search ends with; half of it for what it had before
+EPISODES = 20
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One search, or the trainings of a reference."""
+
+    task: str
+    strategy: str
+    seed: int
+    steps: int
+    trainings: int
+    llm: str
+
+    @property
+    def key(self) -> list:
+        return [self.task, self.strategy, self.seed, self.steps, self.trainings, self.llm]
+
+    def folder(self, work: Path) -> Path:
+        name = self.strategy.replace(", ", "-").replace(" ", "_")
+        return work / f"{self.task}-{self.steps}-{self.trainings}" / name / f"seed_{self.seed}"
+
+
+def run_cell(cell: Cell, work: Path) -> dict:
+    """Run a cell in this process; return its line."""
+    from reward_synth.train.setup import configure_jax
+
+    configure_jax(work / "xla")
+    if cell.strategy in REFERENCES:
+        return reference(cell, work)
+    folder = cell.folder(work)
+    search(cell, folder)
+    with Store.read(folder) as store:
+        noted = [detail for _, kind, detail in store.events() if kind == INCUMBENT]
+        candidates = {candidate.id: candidate for candidate in store.candidates()}
+        trainings = {id: c.score.trainings for id, c in candidates.items() if c.score}
+        races = [
+            {
+                "generation": c.generation,
+                "standings": [s.low for s in c.standings],
+                "fitness": c.score.fitness if c.score else None,
+                "wildcard": c.wildcard,
+            }
+            for c in candidates.values()
+            if c.standings
+        ]
+        outcomes = [
+            {"stage": c.rejection and c.rejection.stage, "audited": c.audited, "kind": c.kind}
+            for c in candidates.values()
+        ]
+    found = [detail for detail in noted if detail["best"]]
+    held_out = train_again(cell, folder, list(dict.fromkeys(detail["best"] for detail in found)))
+    return {
+        "key": cell.key,
+        "points": [
+            {
+                "env_steps": detail["env_steps"],
+                "candidates": detail["candidates"],
+                "seconds": detail["seconds"],
+                "tokens": detail["tokens"],
+                "dollars": detail["dollars"],
+                "best": detail["best"],
+                "search_score": trainings[detail["best"]],
+                "held_out": held_out[detail["best"]],
+            }
+            for detail in found
+        ],
+        "races": races,
+        "outcomes": outcomes,
+    }
+
+
+def search(cell: Cell, folder: Path) -> None:
+    """Run or continue the search itself."""
+    from reward_synth.search.loop import resume, start
+
+    config = RunConfig(
+        task=cell.task,
+        seed=cell.seed,
+        threads=1,
+        llm=LLMSettings(kind=cell.llm),
+        search=replace(
+            (STRATEGIES | ABLATIONS)[cell.strategy], generations=10_000, steps=cell.steps
+        ),
+        final=FinalSettings(trainings=0),
+        budget=BudgetSettings(env_steps=cell.trainings * cell.steps),
+        video=VideoSettings(enabled=False),
+    )
+    if (folder / "run.db").exists():
+        resume(folder, Deaf())
+    else:
+        start(config, folder, Deaf())
+
+
+def train_again(cell: Cell, folder: Path, ids: list[str]) -> dict[str, list[float]]:
+    """Train each of the candidates with fresh seeds; return their held-out fitness."""
+    from reward_synth.reward.rewards import Reward, traced_reward
+    from reward_synth.search.proposals import load_traced
+    from reward_synth.task import load_task
+
+    task = load_task(cell.task)
+    with Store.read(folder) as store:
+        candidates = {c.id: c for c in store.candidates()}
+    members = []
+    for id in ids:
+        reward = traced_reward(load_traced(candidates[id], folder), task)
+        assert isinstance(reward, Reward)
+        count = HELD_OUT if id == ids[-1] else HELD_OUT // 2
+        members += [(id, reward, seed) for seed in range(count)]
+    fitness = held_out_fitness(cell, folder / "held_out", [m[1:] for m in members])
+    result: dict[str, list[float]] = {id: [] for id in ids}
+    for (id, _, _), value in zip(members, fitness, strict=True):
+        result[id].append(value)
+    return result
+
+
+def reference(cell: Cell, work: Path) -> dict:
+    """Train the expert's or the sparse reward."""
+    from reward_synth.reward.rewards import expert_reward, sparse_reward
+    from reward_synth.task import load_task
+
+    task = load_task(cell.task)
+    reward = expert_reward(task) if cell.strategy == "expert" else sparse_reward(task)
+    members = [(reward, seed) for seed in range(REFERENCE_SEEDS)]
+    return {"key": cell.key, "held_out": held_out_fitness(cell, cell.folder(work), members)}
+
+
+def held_out_fitness(cell: Cell, folder: Path, members: list) -> list[float]:
+    """Train (reward, seed) pairs from scratch; return the mean fitness of each one's episodes."""
+    from reward_synth.records import Rejection
+    from reward_synth.rollout.episodes import evaluate
+    from reward_synth.task import load_task
+    from reward_synth.train.config import PPOConfig
+    from reward_synth.train.job import train
+    from reward_synth.train.policy import Policy
+    from reward_synth.train.population import Member
+
+    task = load_task(cell.task)
+    seeds = [1_000_000 + seed for _, seed in members]  # no search derives such small seeds
+    policies = train(
+        task,
+        [Member(reward, seed) for (reward, _), seed in zip(members, seeds, strict=True)],
+        [folder / str(place) for place in range(len(members))],
+        PPOConfig(),
+        cell.steps,
+        checkpoint=folder / "checkpoint.npz",
+        threads=1,
+    )
+    trained = [k for k, policy in enumerate(policies) if isinstance(policy, Policy)]
+    rollouts = evaluate(
+        task,
+        [policy for policy in policies if not isinstance(policy, Rejection)],
+        [members[k][0] for k in trained],
+        [seeds[k] for k in trained],
+        EPISODES,
+        threads=1,
+    )
+    fitness = [float("-inf")] * len(members)  # a reward whose training breaks is worth nothing
+    for k, rollout in zip(trained, rollouts, strict=True):
+        fitness[k] = float(rollout.episode_fitness.mean())
+    return fitness
+
+
+class Deaf:
+    """A listener that says nothing."""
+
+    def __getattr__(self, name: str):
+        return lambda *args, **kwargs: None
+
+
+def cells(options: argparse.Namespace) -> Iterator[Cell]:
+    """All cells, one search of everything before the second of anything."""
+    strategies = [*options.strategies, *(ABLATIONS if options.ablations else ())]
+    for task in options.tasks:
+        for name in REFERENCES:
+            yield Cell(task, name, 0, STEPS[task], 0, "")
+    for seed in range(options.searches):
+        for task in options.tasks:
+            for name in strategies:
+                yield Cell(task, name, seed, STEPS[task], options.trainings, options.llm)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--tasks", nargs="+", choices=STEPS, default=list(STEPS))
+    parser.add_argument("--strategies", nargs="+", choices=STRATEGIES, default=list(STRATEGIES))
+    parser.add_argument("--ablations", action="store_true", help="also each idea taken away")
+    parser.add_argument("--searches", type=int, default=5)
+    parser.add_argument("--trainings", type=int, default=24, help="the budget of each search")
+    parser.add_argument("--llm", default="offline", help="as llm.kind of a run")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--work", type=Path, default=Path("outputs/search"))
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/search.jsonl"))
+    options = parser.parse_args()
+    done = []
+    if options.output.is_file():
+        done = [json.loads(line)["key"] for line in options.output.read_text().splitlines()]
+    todo = [cell for cell in cells(options) if cell.key not in done]
+    print(f"{len(todo)} searches to do, {len(done)} done", flush=True)
+    # The two processes have a core each, which two trainings of one thread use best.
+    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(options.processes, mp_context=context) as pool:
+        futures = {pool.submit(run_cell, cell, options.work): cell for cell in todo}
+        for future in as_completed(futures):
+            line = future.result()
+            options.output.parent.mkdir(parents=True, exist_ok=True)
+            with options.output.open("a") as file:
+                file.write(json.dumps(line) + "\n")
+            last = line["points"][-1] if line.get("points") else line
+            print(*line["key"][:3], last["held_out"], flush=True)
+
+
+if __name__ == "__main__":
+    main()
