@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from reward_synth.errors import ModelError, RunError
+from reward_synth.search.archive import Archive
 from reward_synth.search.candidate import best_of
 from reward_synth.search.config import (
     BudgetSettings,
@@ -26,7 +27,7 @@ from reward_synth.search.config import (
     VideoSettings,
 )
 from reward_synth.search.loop import resume, start
-from reward_synth.search.store import Store
+from reward_synth.search.store import INCUMBENT, Store
 from reward_synth.train.config import PPOConfig
 
 
@@ -60,7 +61,9 @@ def config(point_task_folder):
     return RunConfig(
         task=str(point_task_folder),
         llm=LLMSettings(kind="offline"),
-        search=SearchSettings(generations=2, candidates=3, steps=512, episodes=4),
+        search=SearchSettings(
+            generations=2, candidates=6, steps=512, episodes=4, lineages=2, reruns=1
+        ),
         final=FinalSettings(trainings=2, episodes=4),
         train=PPOConfig(envs=4, horizon=16, epochs=2, minibatches=2, hidden=(8, 8)),
         video=VideoSettings(enabled=False),
@@ -91,28 +94,43 @@ def results(folder):
 
 def test_a_run_from_the_first_proposal_to_the_comparison(finished, config):
     folder, comparison, ear = finished
-    assert [len(g) for g in ear.generations] == [3, 3]
+    assert [len(g) for g in ear.generations] == [6, 6]
     assert set(comparison.scores) == {"found", "expert", "sparse"}
     assert all(len(s.trainings) == 2 for s in comparison.scores.values())
     assert ear.compared == comparison
     with Store.read(folder) as store:
         candidates = store.candidates()
         spent = store.spent()
-    best = best_of(candidates)
-    assert best is not None
-    assert best.score.fitness == max(c.score.fitness for c in candidates if c.score)
-    assert all(c.score or c.rejection for c in candidates)
+        chosen, events = store.get("best"), store.events()
+        ledger = {id for id, _, _ in store.ledger()}
+    archive = Archive(tuple(candidates), 2)
+    best = archive[chosen]
+    estimates = archive.estimates
+    assert estimates[best.id].cautious == max(e.cautious for e in estimates.values())
+    assert len(best.score.trainings) > 1  # it was not believed at its first word
+    assert {"gen_00/train", "gen_00/rerun", "gen_01/train", "gen_01/rerun"} <= ledger
+    assert all(c.score or c.rejection or c.cut for c in candidates)
+    for generation in (0, 1):
+        mine = [c for c in candidates if c.generation == generation and c.standings]
+        assert sum(c.cut for c in mine) >= 2
+        assert sum(c.wildcard for c in mine) == 1
+        assert all(c.score for c in mine if c.wildcard)
     assert "Means over training" in best.reflection
-    # later generations descend from earlier ones, elitist
-    first = best_of([c for c in candidates if c.generation == 0])
-    later = [c for c in candidates if c.generation == 1 and c.parents]
-    assert any(first.id in c.parents for c in later)
+    # later generations descend from earlier ones
+    assert any(c.parents for c in candidates if c.generation == 1)
+    noted = [detail for _, kind, detail in events if kind == INCUMBENT]
+    assert [detail["generation"] for detail in noted] == [0, 1]
+    assert noted[-1]["best"] == best.id
     for candidate in candidates:
         place = folder / candidate.folder
         for name in ("prompt.json", "response.md", "reward.py", "metrics.jsonl", "policy.npz"):
             assert (place / name).is_file(), name
-    trained = 2 * 3 * 512 + 3 * 2 * 512
-    assert spent.env_steps >= trained
+    per_iteration = 4 * 16
+    trained = sum(
+        len(path.read_text().splitlines()) * per_iteration
+        for path in folder.glob("**/metrics.jsonl")
+    )
+    assert trained < spent.env_steps <= trained + 4 * 20 * (12 + 2 + 6)  # and what was held out
     assert any("offline" in text for text in ear.heard)
     assert sum("sandbox" in text for text in ear.heard) == 1
 
@@ -138,7 +156,7 @@ import json, pathlib, shutil, sys
 import reward_synth.train.job
 from reward_synth.search.config import config_from_json
 from reward_synth.search.loop import resume, start
-from reward_synth.search.store import Store
+from reward_synth.search.store import INCUMBENT, Store
 from tests.search.test_loop import Ear
 
 class Loud(Ear):
@@ -184,21 +202,35 @@ def test_ctrl_c_keeps_what_is_done(config, finished, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         start(config, tmp_path / "run", Impatient())
-    assert len(results(tmp_path / "run")["candidates"]) == 3
+    assert len(results(tmp_path / "run")["candidates"]) == 6
     resume(tmp_path / "run", Ear())
     assert results(tmp_path / "run") == results(finished[0])
 
 
 def test_a_budget_of_steps_is_not_passed_and_the_final_keeps_its_share(config, tmp_path):
     ear = Ear()
-    final = 6 * (512 + 4 * 20)
-    limit = 3 * (512 + 4 * 20) + final + 100
+    once = 512 + 4 * 20
+    limit = 3 * once + 6 * once + 100
+    plain = replace(config.search, strategy="iid", candidates=3, rungs=(), keep=(), reruns=0)
     budget = BudgetSettings(env_steps=limit)
-    comparison = start(replace(config, budget=budget), tmp_path / "run", ear)
+    comparison = start(replace(config, search=plain, budget=budget), tmp_path / "run", ear)
     assert comparison is not None
     assert len(ear.generations) == 1
     assert any("The search stops here" in text for text in ear.heard)
     assert results(tmp_path / "run")["env_steps"] <= limit
+
+
+def test_the_last_generation_is_as_large_as_the_budget_allows(config, tmp_path):
+    ear, once = Ear(), 512 + 4 * 20
+    plain = replace(config.search, strategy="iid", candidates=3, rungs=(), keep=(), reruns=0)
+    settings = replace(
+        config,
+        search=replace(plain, generations=9),
+        final=FinalSettings(trainings=0),
+        budget=BudgetSettings(env_steps=5 * once + 10),
+    )
+    start(settings, tmp_path / "run", ear)
+    assert [len(g) for g in ear.generations] == [3, 2]
 
 
 def test_a_budget_too_small_for_anything_says_so(config, tmp_path):
@@ -221,6 +253,18 @@ def test_out_of_time_in_the_middle_of_a_training(config, tmp_path):
         start(replace(config, budget=budget), tmp_path / "run", ear)
     assert any("seconds is used up" in text for text in ear.heard)
 
+
+# One training for each candidate and nothing else.
+PLAIN = SearchSettings(
+    strategy="iid",
+    steps=512,
+    episodes=4,
+    screens=False,
+    duplicates=0.0,
+    rungs=(),
+    keep=(),
+    reruns=0,
+)
 
 # Answers of a "language model", and what becomes of each.
 PROGRAM = """```python
@@ -258,9 +302,7 @@ def test_every_bad_reward_is_turned_down_in_words_and_disturbs_nobody(config, tm
     replayed = replace(
         config,
         llm=LLMSettings(kind="replay", folder=str(answers)),
-        search=replace(
-            config.search, generations=1, candidates=len(ANSWERS), repairs=0, steps=2048
-        ),
+        search=replace(PLAIN, generations=1, candidates=len(ANSWERS), repairs=0, steps=2048),
         final=FinalSettings(trainings=0),
     )
     ear = Ear()
@@ -282,7 +324,7 @@ def test_a_repair_takes_the_place_of_what_was_turned_down(config, tmp_path):
     replayed = replace(
         config,
         llm=LLMSettings(kind="replay", folder=str(answers)),
-        search=replace(config.search, generations=1, candidates=2, repairs=1),
+        search=replace(PLAIN, generations=1, candidates=2, repairs=1),
         final=FinalSettings(trainings=0),
     )
     ear = Ear()
@@ -305,7 +347,7 @@ def test_an_answer_that_was_paid_for_is_not_asked_for_again(config, tmp_path):
     replayed = replace(
         config,
         llm=LLMSettings(kind="replay", folder=str(answers)),
-        search=replace(config.search, generations=2, candidates=2),
+        search=replace(PLAIN, generations=2, candidates=2),
         final=FinalSettings(trainings=0),
     )
     ear = Ear()

@@ -11,7 +11,7 @@ from reward_synth.search.config import BudgetSettings, FinalSettings, LLMSetting
 from reward_synth.search.loop import resume, start
 from reward_synth.search.store import Store
 from tests.propose.conftest import KEY, quick_and_direct, server  # noqa: F401 (fixtures)
-from tests.search.test_loop import ANSWERS, Ear, config  # noqa: F401 (a fixture)
+from tests.search.test_loop import ANSWERS, PLAIN, Ear, config  # noqa: F401 (a fixture)
 
 GOOD = ANSWERS["good"][0]
 TOKENS = 15  # of each of the server's answers
@@ -23,7 +23,7 @@ def asking(server, config, monkeypatch):  # noqa: F811
     return replace(
         config,
         llm=LLMSettings(kind="openai", base_url=server.url, model="model-a", concurrency=2),
-        search=replace(config.search, candidates=2),
+        search=replace(PLAIN, strategy="eureka_elitist", generations=2, candidates=2),
         final=FinalSettings(trainings=0),
     )
 

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from reward_synth.errors import RunError
 from reward_synth.feedback.scores import Score
-from reward_synth.records import Rejection, RewardProgram, Stage
+from reward_synth.records import Finding, Rejection, RewardProgram, Stage
 from reward_synth.search.candidate import Candidate
 from reward_synth.search.config import RunConfig, config_from_json
 from reward_synth.search.store import FORMAT, Spent, Store
+from reward_synth.train.race import Standing
 
 text = st.text(max_size=20)
 number = st.floats(allow_nan=False)
@@ -32,11 +33,16 @@ candidates = st.builds(
     text,
     st.lists(text, max_size=2).map(tuple),
     text,
-    st.none() | programs,
-    st.lists(text, max_size=3).map(tuple),
-    st.none() | st.builds(Rejection, st.sampled_from(Stage), text),
-    st.none() | scores,
-    text,
+    program=st.none() | programs,
+    terms=st.lists(text, max_size=3).map(tuple),
+    lineage=st.integers(0, 99),
+    findings=st.lists(st.builds(Finding, text, st.booleans(), text), max_size=2).map(tuple),
+    rejection=st.none() | st.builds(Rejection, st.sampled_from(Stage), text),
+    standings=st.lists(
+        st.builds(Standing, st.integers(1, 99), number, number, st.booleans()), max_size=2
+    ).map(tuple),
+    score=st.none() | scores,
+    reflection=text,
 )
 
 
