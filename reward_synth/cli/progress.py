@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,9 @@ from reward_synth.cli.tables import (
     open_console,
     short_number,
 )
-from reward_synth.search.candidate import Candidate, best_of
+from reward_synth.feedback.estimates import Estimate
+from reward_synth.search.archive import Archive
+from reward_synth.search.candidate import Candidate
 
 if TYPE_CHECKING:
     from reward_synth.search.listener import Comparison, Listener, Tick
@@ -55,16 +57,16 @@ class _Tables:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._best: Candidate | None = None
+        self._best: tuple[Candidate, Estimate] | None = None
 
     def notice(self, text: str) -> None:
         """Print a line or more, as they are."""
         self._console.print(Text(text), soft_wrap=True)
 
-    def generation(self, number: int, total: int, candidates: Sequence[Candidate]) -> None:
+    def generation(self, archive: Archive, best: Candidate | None, total: int) -> None:
         """Print the generation's table."""
-        self._best = best_of([c for c in (self._best, *candidates) if c is not None])
-        self._console.print(generation_table(number, total, candidates))
+        self._best = best and (best, archive.estimates[best.id])
+        self._console.print(generation_table(archive, best, total))
 
     def comparison(self, comparison: Comparison, best: Candidate) -> None:
         """Print the comparison's table, and which candidate it is about."""
@@ -73,9 +75,10 @@ class _Tables:
 
     def best(self) -> str:
         """Say how good the best candidate so far is, ``""`` if there is none."""
-        if self._best is None or self._best.score is None:
+        if self._best is None:
             return ""
-        return f"best so far {short_number(self._best.score.fitness)} ({self._best.id})"
+        candidate, estimate = self._best
+        return f"best so far {short_number(estimate.mean)} ({candidate.id})"
 
 
 class PlainProgress(_Tables):
@@ -112,10 +115,10 @@ class PlainProgress(_Tables):
         ]
         self.notice(f"  {', '.join(fact for fact in facts if fact)}; spent {spending(tick)}")
 
-    def generation(self, number: int, total: int, candidates: Sequence[Candidate]) -> None:
+    def generation(self, archive: Archive, best: Candidate | None, total: int) -> None:
         """Print that the training ended, and the generation's table."""
         self._end()
-        super().generation(number, total, candidates)
+        super().generation(archive, best, total)
 
     def comparison(self, comparison: Comparison, best: Candidate) -> None:
         """Print that the training ended, and the comparison's table."""
@@ -169,11 +172,11 @@ class LiveProgress(_Tables):
             self._bar.add_task("", total=tick.total)
         self._bar.update(self._bar.task_ids[0], completed=tick.done, total=tick.total)
 
-    def generation(self, number: int, total: int, candidates: Sequence[Candidate]) -> None:
+    def generation(self, archive: Archive, best: Candidate | None, total: int) -> None:
         """Print the generation's table; what comes next has no steps to count."""
-        last = number + 1 == total
+        last = archive.generations == total
         self._reset("Preparing the comparison" if last else "Writing the next reward programs")
-        super().generation(number, total, candidates)
+        super().generation(archive, best, total)
 
     def comparison(self, comparison: Comparison, best: Candidate) -> None:
         """Print the comparison's table."""

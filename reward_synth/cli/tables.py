@@ -12,10 +12,11 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from reward_synth.search.candidate import Candidate, best_of
+from reward_synth.search.candidate import Candidate
 
 if TYPE_CHECKING:
     from reward_synth.feedback.scores import Score
+    from reward_synth.search.archive import Archive
     from reward_synth.search.listener import Comparison
     from reward_synth.task.task import Task
 
@@ -54,31 +55,51 @@ def tasks_table(tasks: Sequence[Task]) -> RenderableType:
     return Group(table, Text(legend, style="dim"))
 
 
-def generation_table(number: int, total: int, candidates: Sequence[Candidate]) -> RenderableType:
-    """One row for each trained candidate, the best marked; a line for each that was turned down.
+def generation_table(archive: Archive, best: Candidate | None, total: int) -> RenderableType:
+    """One row for each candidate that was trained to the end; a line for all the others.
 
     Args:
-      number: the generation, counted from 0.
-      total: how many there are to be.
-      candidates: of this generation, in order of place.
+      archive: its last generation is shown, and the best of all beside it.
+      best: the candidate that the search would end with now.
+      total: how many generations there are to be.
     """
-    best = best_of(candidates)
+    number = archive.generations - 1
+    mine = [c for c in archive.candidates if c.generation == number]
     table = _table()
     table.add_column("candidate", no_wrap=True)
     table.add_column("made by", no_wrap=True)
-    _add_numbers(table, "fitness", "95% of episodes", "success", "length")
-    for candidate in candidates:
+    _add_numbers(table, "fitness", "trainings", "estimate", "95%", "success", "length")
+    earlier = [best] if best is not None and best.generation != number else []
+    for candidate in (*earlier, *mine):
         if candidate.score is not None:
+            score, estimate = candidate.score, archive.estimates[candidate.id]
+            is_best = best is not None and candidate.id == best.id
             table.add_row(
-                f"{'*' if candidate is best else ' '} {candidate.id}",
+                f"{'*' if is_best else ' '} {candidate.id}",
                 escape(candidate.operator),
-                *_score_cells(candidate.score),
-                f"{candidate.score.length:.0f}",
-                style="bold green" if candidate is best else "",
+                short_number(score.fitness),
+                f"{len(score.trainings)}",
+                short_number(estimate.mean),
+                _between(estimate.low, estimate.high),
+                f"{score.success:.0%}",
+                f"{score.length:.0f}",
+                style="bold green" if is_best else "",
             )
     heading = Text(f"Generation {number + 1} of {total}", style="bold")
-    rejections = [_rejection_line(c) for c in candidates if c.rejection is not None]
-    return Group(heading, *([table] if table.row_count else []), *rejections)
+    rejections = [_rejection_line(c) for c in mine if c.rejection is not None]
+    return Group(heading, *([table] if table.row_count else []), *_left_behind(mine), *rejections)
+
+
+def _left_behind(candidates: Sequence[Candidate]) -> list[Text]:
+    """Say for each rung who was left behind there."""
+    at: dict[int, list[str]] = {}
+    for candidate in candidates:
+        if candidate.cut:
+            at.setdefault(candidate.standings[-1].steps, []).append(candidate.id)
+    return [
+        Text(f"   left behind after {steps:,} steps: {', '.join(ids)}", style="dim")
+        for steps, ids in sorted(at.items())
+    ]
 
 
 def comparison_table(comparison: Comparison) -> RenderableType:
@@ -125,10 +146,14 @@ def _add_numbers(table: Table, *names: str) -> None:
 
 def _score_cells(score: Score) -> tuple[str, str, str]:
     """Fitness, its interval, success; brackets are escaped, for rich reads them as markup."""
-    interval = ""
-    if math.isfinite(score.low) and math.isfinite(score.high):
-        interval = escape(f"[{short_number(score.low)}, {short_number(score.high)}]")
-    return short_number(score.fitness), interval, f"{score.success:.0%}"
+    between = _between(score.low, score.high)
+    return short_number(score.fitness), between, f"{score.success:.0%}"
+
+
+def _between(low: float, high: float) -> str:
+    if math.isfinite(low) and math.isfinite(high):
+        return escape(f"[{short_number(low)}, {short_number(high)}]")
+    return ""
 
 
 def _rejection_line(candidate: Candidate) -> Text:

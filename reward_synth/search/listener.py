@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from reward_synth.feedback.scores import Score
+from reward_synth.search.archive import Archive
 from reward_synth.search.candidate import Candidate
 from reward_synth.search.config import BudgetSettings
 from reward_synth.search.store import Spent
@@ -61,8 +61,8 @@ class Listener(Protocol):
         """The training goes on; called about once a second or more often."""
         ...
 
-    def generation(self, number: int, total: int, candidates: Sequence[Candidate]) -> None:
-        """A generation (counted from 0) is scored; rejected candidates are among them."""
+    def generation(self, archive: Archive, best: Candidate | None, total: int) -> None:
+        """A generation is scored, the last in the archive; the search would end with ``best``."""
         ...
 
     def comparison(self, comparison: Comparison, best: Candidate) -> None:

@@ -165,19 +165,18 @@ class _Search:
         candidates = self._store.candidates(generation) or self._propose(generation)
         candidates = self._race(generation, candidates)
         self._rerun(generation)
-        self._note_incumbent(generation)
-        finished = [self._store.folder / c.folder for c in candidates if c.score is not None]
-        self._film([(place / "rollout.npz", place / "rollout.mp4") for place in finished])
-        self._listener.generation(
-            generation, self._config.search.generations, self._store.candidates(generation)
-        )
-
-    def _note_incumbent(self, generation: int) -> None:
-        """Write down what the search would end with now, and what that has taken."""
-        if any(d["generation"] == generation for _, k, d in self._store.events() if k == INCUMBENT):
-            return
         archive = self._archive(generation + 1)
         best = self._strategy.best(archive)
+        self._note_incumbent(archive, best)
+        finished = [self._store.folder / c.folder for c in candidates if c.score is not None]
+        self._film([(place / "rollout.npz", place / "rollout.mp4") for place in finished])
+        self._listener.generation(archive, best, self._config.search.generations)
+
+    def _note_incumbent(self, archive: Archive, best: Candidate | None) -> None:
+        """Write down what the search would end with now, and what that has taken."""
+        generation = archive.generations - 1
+        if any(d["generation"] == generation for _, k, d in self._store.events() if k == INCUMBENT):
+            return
         spent = self._store.spent()
         self._store.log(
             INCUMBENT,

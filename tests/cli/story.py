@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from reward_synth.feedback.scores import Score
 from reward_synth.records import Rejection, Stage
+from reward_synth.search.archive import Archive
 from reward_synth.search.candidate import Candidate
 from reward_synth.search.config import BudgetSettings
 from reward_synth.search.listener import Comparison, Listener, Tick
 from reward_synth.search.store import Spent
+from reward_synth.train.race import Standing
 
 STEPS = 6 * 65_536
 BUDGET = BudgetSettings(dollars=2.0, seconds=1800.0)
@@ -30,7 +33,15 @@ def make_candidate(index: int, fitness: float | None, generation: int = 0) -> Ca
     return Candidate(generation, index, operator, (), "offline", score=make_score(fitness))
 
 
-CANDIDATES = [make_candidate(0, 4.25), make_candidate(1, None), make_candidate(2, 9.625)]
+CANDIDATES = [
+    make_candidate(0, 4.25),
+    make_candidate(1, None),
+    make_candidate(2, 9.625),
+    replace(
+        make_candidate(3, 1.0), score=None, standings=(Standing(9_830, 1.5, 1.25, kept=False),)
+    ),
+]
+ARCHIVE = Archive(tuple(CANDIDATES), 1)
 COMPARISON = Comparison(
     65_536,
     {
@@ -55,7 +66,7 @@ def tell(listener: Listener, after_tick: object = None) -> None:
         listener.tick(make_tick(k * STEPS // 48, fitness=math.nan if k < 4 else k / 8))
         if callable(after_tick):
             after_tick()
-    listener.generation(0, 1, CANDIDATES)
+    listener.generation(ARCHIVE, CANDIDATES[2], 1)
     listener.training("final comparison: 12 trainings from scratch")
     listener.tick(make_tick(STEPS // 2, 5.0))
     if callable(after_tick):

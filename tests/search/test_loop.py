@@ -49,8 +49,11 @@ class Ear:
         assert tick.done <= tick.total
         assert tick.spent.env_steps >= tick.done
 
-    def generation(self, number, total, candidates):
-        self.generations.append(candidates)
+    def generation(self, archive, best, total):
+        assert archive.generations <= total
+        self.generations.append(
+            [c for c in archive.candidates if c.generation == archive.generations - 1]
+        )
 
     def comparison(self, comparison, best):
         self.compared = comparison
@@ -197,7 +200,7 @@ def test_killed_at_random_points_a_run_ends_the_same(finished, config, tmp_path)
 
 def test_ctrl_c_keeps_what_is_done(config, finished, tmp_path):
     class Impatient(Ear):
-        def generation(self, number, total, candidates):
+        def generation(self, archive, best, total):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -1,0 +1,240 @@
+"""Tables and plots of benchmarks/search.py's output.
+
+    .venv/bin/python benchmarks/search_tables.py [--input benchmarks/results/search.jsonl]
+
+Prints Markdown tables, writes them beside the input as .md and the curves as .png.
+
+A score is the mean held-out fitness M of the reward that a search stands by, over trainings
+from scratch with fresh seeds, human-normalised: (M - S) / |H - S|, S the sparse reward's, H the
+expert's (Ma et al. 2024, "Eureka", section 4.1, where scores are clipped to [0, 3], as here).
+Over tasks and searches: interquartile means with 95% stratified bootstrap intervals, and the
+probability of improvement, the mean over tasks of P(X > Y) (Agarwal et al. 2021, "Deep
+Reinforcement Learning at the Edge of the Statistical Precipice", section 4).
+"""
+
+import argparse
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import scipy.stats
+from matplotlib.figure import Figure
+
+from benchmarks.search import ABLATIONS, REFERENCES, STRATEGIES
+
+RESAMPLES = 5000
+GRID = np.linspace(0.0, 1.0, 97)  # of the budget
+COLOURS = {
+    "evolve": "#0072B2",
+    "eureka": "#D55E00",
+    "eureka_elitist": "#CC79A7",
+    "iid": "#009E73",
+}
+HIGHEST = 3.0
+
+# task -> (searches, grid) scores over the course of each search, the last at the end of its budget
+Curves = dict[str, np.ndarray]
+
+
+def load(path: Path) -> tuple[dict, dict]:
+    """References by task and name; searches' lines by strategy and task, each by seed."""
+    references: dict = defaultdict(dict)
+    searches: dict = defaultdict(lambda: defaultdict(dict))
+    for text in path.read_text().splitlines():
+        line = json.loads(text)
+        task, strategy, seed, *_ = line["key"]
+        if strategy in REFERENCES:
+            references[task][strategy] = float(np.mean(line["held_out"]))
+        else:
+            searches[strategy][task][seed] = line
+    return references, searches
+
+
+def curves(lines: dict, references: dict, axis: str) -> Curves:
+    """What each search stood by when so much of the largest total on ``axis`` was spent."""
+    found = {}
+    for task, by_seed in lines.items():
+        sparse, expert = references[task]["sparse"], references[task]["expert"]
+        rows = []
+        for _, line in sorted(by_seed.items()):
+            at = np.array([point[axis] for point in line["points"]], float)
+            held_out = np.array([np.mean(point["held_out"]) for point in line["points"]])
+            scores = np.clip((held_out - sparse) / abs(expert - sparse), 0.0, HIGHEST)
+            total = line["key"][3] * line["key"][4] if axis == "env_steps" else extent(lines, axis)
+            place = np.searchsorted(at, GRID * total, side="right") - 1
+            rows.append(np.where(place >= 0, scores[place], 0.0))  # before: as good as sparse
+        found[task] = np.array(rows)
+    return found
+
+
+def extent(lines: dict, axis: str) -> float:
+    return max(x["points"][-1][axis] for by_seed in lines.values() for x in by_seed.values())
+
+
+def iqm(scores: list[np.ndarray]) -> np.ndarray:
+    """Over all tasks' searches together; (grid,) of (searches, grid) arrays."""
+    return scipy.stats.trim_mean(np.concatenate(scores), 0.25, axis=0)
+
+
+def bootstrap(found: Curves, rng: np.random.Generator) -> np.ndarray:
+    """(resamples, grid) interquartile means, searches resampled within each task."""
+    return np.array(
+        [
+            iqm([scores[rng.integers(len(scores), size=len(scores))] for scores in found.values()])
+            for _ in range(RESAMPLES)
+        ]
+    )
+
+
+def improvement(one: Curves, other: Curves, rng: np.random.Generator) -> tuple[float, ...]:
+    """P(one > other), ties halved, and its interval; at the end of the budget."""
+
+    def chance(pairs: list) -> float:
+        wins = [np.mean((a[:, None] > b[None]) + 0.5 * (a[:, None] == b[None])) for a, b in pairs]
+        return float(np.mean(wins))
+
+    ends = [(one[task][:, -1], other[task][:, -1]) for task in one]
+    drawn = [
+        chance([(rng.choice(a, len(a)), rng.choice(b, len(b))) for a, b in ends])
+        for _ in range(RESAMPLES)
+    ]
+    return chance(ends), *np.percentile(drawn, [2.5, 97.5])
+
+
+def reaches(found: Curves, score: float) -> float | None:
+    """The share of the budget after which the interquartile mean is at ``score``."""
+    curve = iqm(list(found.values()))
+    above = np.flatnonzero(curve >= score)
+    return float(GRID[above[0]]) if len(above) else None
+
+
+def main_table(names: list[str], ends: dict[str, Curves], rng: np.random.Generator) -> str:
+    """A row for each strategy, against the first."""
+    rows = [
+        "| strategy | score (IQM) | 95% | below the expert | improvement of evolve over it | "
+        "evolve is there after |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name in names:
+        found = ends[name]
+        score = float(iqm(list(found.values()))[-1])
+        low, high = np.percentile(
+            bootstrap({t: s[:, -1:] for t, s in found.items()}, rng), [2.5, 97.5]
+        )
+        below = np.mean(np.concatenate([s[:, -1] for s in found.values()]) < 1.0)
+        against = there = ""
+        if name != "evolve" and "evolve" in ends:
+            p, p_low, p_high = improvement(ends["evolve"], found, rng)
+            against = f"{p:.2f} [{p_low:.2f}, {p_high:.2f}]"
+            share = reaches(ends["evolve"], score)
+            there = "not within the budget" if share is None else f"{share:.0%} of the steps"
+        rows.append(
+            f"| {name} | {score:.2f} | [{low:.2f}, {high:.2f}] | {below:.0%} | {against} | "
+            f"{there} |"
+        )
+    return "\n".join(rows)
+
+
+def task_table(names: list[str], ends: dict[str, Curves], references: dict) -> str:
+    """Mean score of each strategy on each task, its searches in brackets."""
+    tasks = list(next(iter(ends.values())))
+    rows = [
+        "| task | expert | sparse | " + " | ".join(names) + " |",
+        "|---|---|---|" + "---|" * len(names),
+    ]
+    for task in tasks:
+        cells = [f"{references[task][name]:.3g}" for name in REFERENCES]
+        for name in names:
+            values = ends[name][task][:, -1]
+            shown = ", ".join(f"{value:.2f}" for value in values)
+            cells.append(f"{values.mean():.2f} ({shown})")
+        rows.append(f"| {task} | " + " | ".join(cells) + " |")
+    return "\n".join(rows)
+
+
+def race_table(lines: dict) -> str:
+    """Kendall's tau of each rung against the final order, over pairs within a generation."""
+    pairs: dict[int, list[int]] = defaultdict(list)
+    wild: dict[int, list[int]] = defaultdict(list)
+    for by_seed in lines.values():
+        for line in by_seed.values():
+            by_generation = defaultdict(list)
+            for runner in line["races"]:
+                if runner["fitness"] is not None:
+                    by_generation[runner["generation"]].append(runner)
+            for runners in by_generation.values():
+                for i, a in enumerate(runners):
+                    for b in runners[:i]:
+                        for rung in range(min(len(a["standings"]), len(b["standings"]))):
+                            agrees = np.sign(a["standings"][rung] - b["standings"][rung])
+                            agrees *= np.sign(a["fitness"] - b["fitness"])
+                            pairs[rung].append(int(agrees))
+                            if a["wildcard"] or b["wildcard"]:
+                                wild[rung].append(int(agrees))
+    rows = ["| rung | tau | pairs | of the wildcards | pairs |", "|---|---|---|---|---|"]
+    for rung in sorted(pairs):
+        tau, of_wild = np.mean(pairs[rung]), np.mean(wild[rung]) if wild[rung] else np.nan
+        rows.append(
+            f"| {rung + 1} | {tau:.2f} | {len(pairs[rung])} | {of_wild:.2f} | {len(wild[rung])} |"
+        )
+    return "\n".join(rows)
+
+
+def draw(names: list[str], searches: dict, references: dict, path: Path) -> None:
+    axes_of = {
+        "env_steps": "environment steps, share of the budget",
+        "candidates": "answers of the proposer",
+        "seconds": "seconds",
+    }
+    figure = Figure(figsize=(4.2 * len(axes_of), 3.6), layout="constrained")
+    rng = np.random.default_rng(0)
+    for axes, (axis, label) in zip(figure.subplots(1, len(axes_of)), axes_of.items(), strict=True):
+        for name in names:
+            found = curves(searches[name], references, axis)
+            scale = 1.0 if axis == "env_steps" else extent(searches[name], axis)
+            middle = iqm(list(found.values()))
+            low, high = np.percentile(bootstrap(found, rng), [2.5, 97.5], axis=0)
+            colour = COLOURS.get(name)
+            axes.fill_between(GRID * scale, low, high, color=colour, alpha=0.12, linewidth=0)
+            axes.plot(GRID * scale, middle, color=colour, linewidth=2, label=name)
+        axes.axhline(1.0, color="grey", linewidth=0.8, linestyle="--")
+        axes.set_xlabel(label, fontsize=9)
+        axes.tick_params(labelsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.axes[0].set_ylabel("human-normalised score of the incumbent", fontsize=9)
+    figure.axes[0].legend(frameon=False, fontsize=8)
+    figure.savefig(path, dpi=150)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Tables and plots of benchmarks/search.py")
+    parser.add_argument("--input", type=Path, default=Path("benchmarks/results/search.jsonl"))
+    options = parser.parse_args()
+    references, searches = load(options.input)
+    rng = np.random.default_rng(0)
+    tables = []
+    for title, group in (
+        ("Strategies", list(STRATEGIES)),
+        ("Ablations", ["evolve", *ABLATIONS]),
+    ):
+        names = [name for name in group if name in searches]
+        if len(names) < 2:
+            continue
+        ends = {name: curves(searches[name], references, "env_steps") for name in names}
+        tables += [
+            f"## {title}",
+            main_table(names, ends, rng),
+            task_table(names, ends, references),
+        ]
+    if "evolve" in searches:
+        tables += ["## Races of evolve", race_table(searches["evolve"])]
+    text = "\n\n".join(tables)
+    print(text)
+    options.input.with_suffix(".md").write_text(text + "\n")
+    names = [name for name in STRATEGIES if name in searches]
+    draw(names, searches, references, options.input.with_suffix(".png"))
+
+
+if __name__ == "__main__":
+    main()
