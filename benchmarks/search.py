@@ -34,6 +34,7 @@ from reward_synth.search.config import (
     SearchSettings,
     VideoSettings,
 )
+from reward_synth.search.listener import Silence
 from reward_synth.search.store import INCUMBENT, Store
 
 # environment steps of one training: short, so that a search fits in a minute of two cores
@@ -155,9 +156,9 @@ def search(cell: Cell, folder: Path) -> None:
         video=VideoSettings(enabled=False),
     )
     if (folder / "run.db").exists():
-        resume(folder, Deaf())
+        resume(folder, Silence())
     else:
-        start(config, folder, Deaf())
+        start(config, folder, Silence())
 
 
 def train_again(cell: Cell, folder: Path, ids: list[str]) -> dict[str, list[float]]:
@@ -227,13 +228,6 @@ def held_out_fitness(cell: Cell, folder: Path, members: list) -> list[float]:
     for k, rollout in zip(trained, rollouts, strict=True):
         fitness[k] = float(rollout.episode_fitness.mean())
     return fitness
-
-
-class Deaf:
-    """A listener that says nothing."""
-
-    def __getattr__(self, name: str):
-        return lambda *args, **kwargs: None
 
 
 def cells(options: argparse.Namespace) -> Iterator[Cell]:

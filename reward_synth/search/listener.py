@@ -68,3 +68,22 @@ class Listener(Protocol):
     def comparison(self, comparison: Comparison, best: Candidate) -> None:
         """The final comparison is done."""
         ...
+
+
+class Silence:
+    """A listener that does nothing; implements ``Listener``."""
+
+    def notice(self, text: str) -> None:
+        """See ``Listener.notice``."""
+
+    def training(self, title: str) -> None:
+        """See ``Listener.training``."""
+
+    def tick(self, tick: Tick) -> None:
+        """See ``Listener.tick``."""
+
+    def generation(self, archive: Archive, best: Candidate | None, total: int) -> None:
+        """See ``Listener.generation``."""
+
+    def comparison(self, comparison: Comparison, best: Candidate) -> None:
+        """See ``Listener.comparison``."""
