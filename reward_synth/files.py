@@ -33,6 +33,12 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
+def cache_folder() -> Path:
+    """Return the folder of what is kept from run to run, such as compiled programs."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "reward-synth"
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file as UTF-8, in one piece or not at all."""
     with atomic_write(path) as file:

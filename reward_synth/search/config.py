@@ -58,6 +58,8 @@ class SearchSettings:
       lineages: lines of descent that are kept apart.
       screens: whether rewards are judged before they are trained on.
       audit: share of what the screens turn down that is trained all the same.
+      remember: whether exploits that other runs of the task diagnosed are replayed against new
+        candidates, and this run's are kept for them.
       duplicates: distance (EPIC) below which a reward counts as one that was tried; 0 for none.
       rungs: shares of ``steps`` after which a generation is cut; [] for no race.
       keep: shares of a generation that train on after each rung.
@@ -75,6 +77,7 @@ class SearchSettings:
     lineages: int = 3
     screens: bool = True
     audit: float = 0.1
+    remember: bool = True
     duplicates: float = 0.01
     rungs: tuple[float, ...] = (0.15, 0.4)
     keep: tuple[float, ...] = (0.5, 0.25)

@@ -20,6 +20,7 @@ import numpy as np
 
 from reward_synth.errors import BudgetError, RunError
 from reward_synth.feedback.scores import Score
+from reward_synth.files import cache_folder
 from reward_synth.propose.llm.cache import CachedModel
 from reward_synth.propose.llm.select import choose
 from reward_synth.propose.proposer import Context, Proposer
@@ -84,7 +85,7 @@ def _run(config: RunConfig, store: Store, listener: Listener) -> Comparison | No
     from reward_synth.task import load_task
     from reward_synth.train.setup import configure_jax
 
-    configure_jax(_cache_folder() / "xla")
+    configure_jax(cache_folder() / "xla")
     task = load_task(config.task)
     if config.backend == "mjx":
         from reward_synth.sim.mjx_support import check_mjx
@@ -163,6 +164,7 @@ class _Search:
 
     def _generation(self, generation: int) -> None:
         candidates = self._store.candidates(generation) or self._propose(generation)
+        candidates = self._screen(generation, candidates)
         candidates = self._race(generation, candidates)
         self._rerun(generation)
         archive = self._archive(generation + 1)
@@ -236,6 +238,18 @@ class _Search:
             + (f" and the final comparison {reserve:,}" if reserve else "")
             + ", more than the budget leaves."
         )
+
+    def _screen(self, generation: int, candidates: list[Candidate]) -> list[Candidate]:
+        """Judge a generation before it is trained; return its candidates."""
+        job, settings = f"gen_{generation:02d}/screen", self._config.search
+        if self._store.job(job) is not None or not (settings.screens or settings.duplicates):
+            return candidates
+        earlier = self._archive(generation).candidates
+        candidates, spent = self._trainer.screening.screen(candidates, earlier)
+        self._store.finish_job(job, [c.id for c in candidates], "screening", spent, candidates)
+        if settings.duplicates and earlier:
+            self._store.put("distances", self._trainer.screening.distances(earlier))
+        return candidates
 
     def _race(self, generation: int, candidates: list[Candidate]) -> list[Candidate]:
         """Train a generation; return its candidates."""
@@ -413,8 +427,3 @@ def _versions(config: RunConfig) -> dict[str, Any]:
         "platform": f"{platform.system()} {platform.machine()}",
         **{package: version(package) for package in packages},
     }
-
-
-def _cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "reward-synth"

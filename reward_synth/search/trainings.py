@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,15 @@ import numpy as np
 
 from reward_synth.feedback.reflection import Evidence, reflect
 from reward_synth.feedback.scores import Score, human_normalized, joined, score
+from reward_synth.files import cache_folder
 from reward_synth.records import Rejection, Stage
-from reward_synth.reward.rewards import Reward, expert_reward, sparse_reward, traced_reward
+from reward_synth.reward.rewards import Reward, expert_reward, sparse_reward
+from reward_synth.reward.screen import Registry
 from reward_synth.rollout.episodes import ENDS, Rollouts, evaluate
 from reward_synth.search.candidate import Candidate
 from reward_synth.search.config import RunConfig
 from reward_synth.search.listener import Comparison
-from reward_synth.search.proposals import load_traced
+from reward_synth.search.screening import Screening
 from reward_synth.search.seeds import derive_seed
 from reward_synth.search.store import Spent
 from reward_synth.task.task import Task
@@ -35,7 +37,7 @@ from reward_synth.train.race import Race
 OnProgress = Callable[[int, float], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Trainer:
     """Trains, evaluates and writes down; everything it needs to know of the run."""
 
@@ -43,6 +45,15 @@ class Trainer:
     config: RunConfig
     folder: Path
     on_progress: OnProgress
+
+    @cached_property
+    def screening(self) -> Screening:
+        """The run's screens."""
+        shared = None
+        if self.config.search.remember:
+            folder = cache_folder() / "exploits"
+            shared = Registry.open(folder, self.task.fingerprint, self.task.description)
+        return Screening(self.task, self.config, self.folder, shared)
 
     def search_steps(self) -> int:
         """Environment steps that each candidate trains for, if it is not cut."""
@@ -94,7 +105,7 @@ class Trainer:
         for k, candidate in enumerate(candidates):
             if not candidate.trains:
                 continue
-            reward = self._load(candidate)
+            reward = self.screening.reward(candidate)
             if isinstance(reward, Rejection):
                 done[k] = candidate.rejected(reward)
             else:
@@ -140,7 +151,7 @@ class Trainer:
           The candidates with the new training in their scores, and what it took.
         """
         began = time.monotonic()
-        rewards = [self._load(candidate) for candidate in candidates]
+        rewards = [self.screening.reward(candidate) for candidate in candidates]
         loaded = [reward for reward in rewards if isinstance(reward, Reward)]
         assert len(loaded) == len(candidates), "a candidate was scored whose reward is broken"
         counts = [len(c.score.trainings) if c.score else 0 for c in candidates]
@@ -174,7 +185,7 @@ class Trainer:
     def comparison(self, best: Candidate) -> tuple[Comparison, Spent]:
         """Train the best, the expert and the sparse reward from scratch with fresh seeds."""
         began = time.monotonic()
-        found = self._load(best)
+        found = self.screening.reward(best)
         assert isinstance(found, Reward), found
         rewards = {"found": found, "sparse": sparse_reward(self.task)}
         if self.task.expert_reward is not None:
@@ -286,9 +297,6 @@ class Trainer:
     def _wildcards(self, generation: int, members: int) -> frozenset[int]:
         drawn = derive_seed(self.config.seed, "wildcard", generation)
         return frozenset({drawn % members} if members else ())
-
-    def _load(self, candidate: Candidate) -> Reward | Rejection:
-        return traced_reward(load_traced(candidate, self.folder), self.task)
 
     def _scored(self, candidate: Candidate, rollouts: Rollouts | None, folder: Path) -> Candidate:
         assert rollouts is not None

@@ -1,0 +1,247 @@
+"""A run's screens: what it knows of its task, and what that says of new candidates. Imports JAX."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from reward_synth.files import atomic_write, save_arrays
+from reward_synth.records import Finding, Rejection, Stage
+from reward_synth.reward.canonical import Canonical, Sample, canonical
+from reward_synth.reward.compare import distance_matrix
+from reward_synth.reward.duplicates import Duplicate, Known, Likeness, find_duplicate
+from reward_synth.reward.rewards import Reward, traced_reward
+from reward_synth.reward.screen import (
+    Episodes,
+    Evidence,
+    Exploit,
+    Registry,
+    audited,
+    diagnose,
+    screen,
+)
+from reward_synth.reward.transitions import Transitions
+from reward_synth.rollout.episodes import ENDS, Rollouts
+from reward_synth.rollout.explore import explore
+from reward_synth.search.candidate import Candidate, best_of
+from reward_synth.search.config import RunConfig
+from reward_synth.search.proposals import load_traced
+from reward_synth.search.seeds import derive_seed
+from reward_synth.search.store import Spent
+from reward_synth.task.task import Task
+
+_EXPLORED = 16, 128  # environments and steps of each
+_REMEMBERED = 24  # trained candidates whose episodes rewards are screened on
+_STEPS_OF_AN_EPISODE = 48
+_COMPARED = {"steps": 2048, "compared": 256, "jumps": 64}
+
+
+@dataclass(slots=True)
+class Screening:
+    """Judges candidates before they are trained, from what the run has seen so far.
+
+    Attributes:
+      task: the task.
+      config: of the run.
+      folder: of the run.
+      shared: registry of exploits for all runs of the task; None to learn from this run alone.
+    """
+
+    task: Task
+    config: RunConfig
+    folder: Path
+    shared: Registry | None
+    _samples: dict[int, Sample] = field(init=False, default_factory=dict)
+    _forms: dict[tuple[int, str], Canonical] = field(init=False, default_factory=dict)
+
+    def screen(
+        self, candidates: Sequence[Candidate], earlier: Sequence[Candidate]
+    ) -> tuple[list[Candidate], Spent]:
+        """Return a generation with what is to be said of it, and what that took.
+
+        Args:
+          candidates: of the generation.
+          earlier: of all generations before.
+        """
+        began, settings = time.monotonic(), self.config.search
+        explored, taken = self._explored()
+        evidence = self._evidence(explored, earlier) if settings.screens else None
+        stage = self._stage(explored, earlier) if settings.duplicates else None
+        known = [self._known(c, stage) for c in earlier if c.terms] if stage is not None else []
+        done = []
+        for candidate in candidates:
+            reward = self.reward(candidate)
+            if isinstance(reward, Rejection):
+                candidate = candidate.rejected(reward)
+            if evidence is not None and isinstance(reward, Reward):
+                candidate = self._screened(candidate, reward, evidence)
+            if stage is not None and isinstance(reward, Reward) and candidate.trains:
+                candidate = self._deduplicated(candidate, known, stage)
+                known.append(self._known(candidate, stage))
+            done.append(candidate)
+        return done, Spent(env_steps=taken, seconds=time.monotonic() - began)
+
+    def distances(self, candidates: Sequence[Candidate]) -> dict[str, list]:
+        """Return the EPIC distances of all pairs of candidates: {"ids": ..., "matrix": ...}."""
+        traced = [c for c in candidates if c.score is not None]
+        explored, _ = self._explored()
+        stage = self._stage(explored, candidates)
+        forms = [self._form(c, stage).epic for c in traced]
+        matrix = np.round(distance_matrix(forms), 3).tolist()
+        return {"ids": [c.id for c in traced], "matrix": matrix}
+
+    def reward(self, candidate: Candidate) -> Reward | Rejection:
+        """Load a traced candidate's reward, or say why there is none."""
+        if candidate.rejection is not None and not candidate.audited:
+            return candidate.rejection
+        return traced_reward(load_traced(candidate, self.folder), self.task)
+
+    def _screened(self, candidate: Candidate, reward: Reward, evidence: Evidence) -> Candidate:
+        found = screen(reward, evidence)
+        candidate = replace(candidate, findings=found)
+        fatal = [finding for finding in found if finding.fatal]
+        if not fatal:
+            return candidate
+        seed = derive_seed(self.config.seed, "audit", candidate.id)
+        return replace(
+            candidate.rejected(Rejection(Stage.SCREEN, fatal[0].words)),
+            audited=audited(seed, self.config.search.audit),
+        )
+
+    def _deduplicated(self, candidate: Candidate, known: Sequence[Known], stage: int) -> Candidate:
+        assert candidate.program is not None
+        threshold = self.config.search.duplicates
+        form = self._form(candidate, stage)
+        twin = find_duplicate(candidate.program.source, form, known, threshold)
+        if twin is None:
+            return candidate
+        finding = Finding("duplicate", fatal=True, words=_likeness(twin))
+        return replace(
+            candidate.rejected(Rejection(Stage.SCREEN, finding.words)),
+            findings=(*candidate.findings, finding),
+        )
+
+    def _known(self, candidate: Candidate, stage: int) -> Known:
+        assert candidate.program is not None
+        return Known.of(candidate.id, candidate.program.source, self._form(candidate, stage))
+
+    def _form(self, candidate: Candidate, stage: int) -> Canonical:
+        if (stage, candidate.id) not in self._forms:
+            reward = traced_reward(load_traced(candidate, self.folder), self.task)
+            assert isinstance(reward, Reward)
+            form = canonical(reward, self._samples[stage])
+            self._forms[stage, candidate.id] = form
+        return self._forms[stage, candidate.id]
+
+    def _stage(self, explored: Transitions, earlier: Sequence[Candidate]) -> int:
+        """Draw the sample that rewards are compared on; return its number.
+
+        While nothing is trained it is of random actions, and from then on half of the first
+        generation's policies, so that all later candidates are compared on the same steps.
+        """
+        first = [self._rollouts(c) for c in earlier if c.score and c.generation == 0]
+        stage = 1 if first else 0
+        if stage not in self._samples:
+            steps = explored
+            if first:
+                rng = np.random.default_rng(derive_seed(self.config.seed, "sample"))
+                trained = Transitions.join([rollouts.transitions for rollouts in first])
+                steps = Transitions.join([explored, trained.sample(len(explored), rng)])
+            seed = derive_seed(self.config.seed, "compare")
+            self._samples[stage] = Sample.draw(steps, seed, **_COMPARED)
+        return stage
+
+    def _evidence(self, explored: Transitions, earlier: Sequence[Candidate]) -> Evidence:
+        exploits = self._exploits(earlier)
+        trained = [self._episodes(c) for c in self._remembered(earlier)]
+        rng = np.random.default_rng(derive_seed(self.config.seed, "evidence", len(earlier)))
+        return Evidence.of(
+            self.task,
+            explored,
+            discount=self.config.train.discount,
+            trained=Episodes.join([e.thinned(_STEPS_OF_AN_EPISODE, rng) for e in trained])
+            if trained
+            else None,
+            exploits=sorted(exploits, key=lambda exploit: exploit.words),
+        )
+
+    def _exploits(self, earlier: Sequence[Candidate]) -> tuple[Exploit, ...]:
+        """Diagnose the latest generation's policies; return all exploits that the run knows.
+
+        Those of earlier runs are copied when the first generation is screened: what other
+        runs find meanwhile does not change this one.
+        """
+        mine = Registry.open(self.folder / "exploits", self.task.fingerprint, self.task.description)
+        if self.shared is not None and not earlier:
+            for exploit in self.shared.all():
+                mine.add(exploit)
+        scored = [c for c in earlier if c.score is not None]
+        fitness = [c.score.fitness for c in scored if c.score]
+        margin = (max(fitness) - min(fitness)) / 2 if fitness else 0.0
+        best = best_of(scored)
+        if best is not None and margin > 0.0:
+            reference = self._episodes(best)
+            for candidate in scored:
+                if candidate.generation != earlier[-1].generation or candidate is best:
+                    continue
+                reward = self.reward(candidate)
+                assert isinstance(reward, Reward)
+                seed = derive_seed(self.config.seed, "exploit", candidate.id)
+                exploit = diagnose(
+                    reward,
+                    self._episodes(candidate),
+                    reference,
+                    margin=margin,
+                    rng=np.random.default_rng(seed),
+                )
+                for registry in (mine, self.shared) if exploit else ():
+                    if registry is not None:
+                        registry.add(exploit)
+        return mine.all()
+
+    def _remembered(self, earlier: Sequence[Candidate]) -> list[Candidate]:
+        """Return trained candidates, the fittest and the least fit if there are many."""
+        scored = sorted(
+            (c for c in earlier if c.score), key=lambda c: (c.score.fitness if c.score else 0, c.id)
+        )
+        half = _REMEMBERED // 2
+        return scored if len(scored) <= _REMEMBERED else scored[:half] + scored[-half:]
+
+    def _rollouts(self, candidate: Candidate) -> Rollouts:
+        return Rollouts.load(self.folder / candidate.folder / "rollout.npz")
+
+    def _episodes(self, candidate: Candidate) -> Episodes:
+        rollouts = self._rollouts(candidate)
+        return Episodes.whole(
+            rollouts.transitions,
+            rollouts.length,
+            terminated=rollouts.end == ENDS.index("terminated"),
+            success=rollouts.success,
+            fitness=rollouts.episode_fitness,
+        )
+
+    def _explored(self) -> tuple[Transitions, int]:
+        """Return random actions' steps, and how many had to be made for it just now."""
+        path = self.folder / "explored.npz"
+        names = ("state", "action", "next_state")
+        if path.is_file():
+            with np.load(path) as arrays:
+                return Transitions(*(arrays[name] for name in names)), 0
+        envs, steps = _EXPLORED
+        seed = derive_seed(self.config.seed, "explore")
+        explored = explore(self.task, seed, envs, steps, threads=self.config.threads)
+        with atomic_write(path) as file:
+            save_arrays(file, {n: getattr(explored, n) for n in names}, compressed=True)
+        return explored, envs * steps
+
+
+def _likeness(twin: Duplicate) -> str:
+    same = "is the same program as" if twin.by is Likeness.TEXT else "pays for the same as"
+    return (
+        f"It {same} {twin.id} (distance {twin.distance:.3f}), which was tried: change what it pays "
+        "for, not how it is written."
+    )
