@@ -94,7 +94,8 @@ def compare_rewards(arguments: Sequence[str]) -> int:
 
     open_console().print(
         distances_table(
-            f"{sources[0].name} against {sources[1].name}, for {task.name}",
+            (sources[0].name, sources[1].name),
+            task.name,
             found,
             texts=_texts(*sources),
             origin=origin,
@@ -257,7 +258,7 @@ def _texts(a: _Source, b: _Source) -> str:
     from reward_synth.reward.normal_form import normal_form, structure
 
     if a.program is None or b.program is None:
-        return "not both are programs" if a.name != b.name else "one and the same"
+        return "one and the same" if a.name == b.name else "not both are programs"
     sources = a.program.source, b.program.source
     if sources[0] == sources[1]:
         return "the same"

@@ -120,12 +120,19 @@ _MEANINGS = (
 
 
 def distances_table(
-    heading: str, found: Likeness, *, texts: str, origin: str, dynamics: float
+    names: tuple[str, str],
+    task: str,
+    found: Likeness,
+    *,
+    texts: str,
+    origin: str,
+    dynamics: float,
 ) -> RenderableType:
     """How two rewards compare: one row for each distance, and what to make of them.
 
     Args:
-      heading: which rewards, of which task.
+      names: of the rewards.
+      task: that they are for.
       found: their comparison.
       texts: how their texts compare.
       origin: on which steps they were compared.
@@ -138,23 +145,25 @@ def distances_table(
     for name, one in (("EPIC", found.epic), ("DARD", found.dard), ("STARC", found.starc)):
         interval = escape(f"[{one.low:.3f}, {one.high:.3f}]")
         table.add_row(name, f"{one.value:.3f}", interval, _meaning(one))
-    table.add_row("rank correlation", f"{found.rank_correlation:.3f}")
-    shaped = ", ".join(f"{share:.0%}" for share in found.shaping)
+    table.add_row("rank correlation", short_number(found.rank_correlation))
+    heading = Text(f"Two rewards of {task}, on {origin}\n", style="bold")
+    rewards = Text(f" A  {names[0]}\n B  {names[1]}\n\nTexts: {texts}.")
+    shaped = "{:.0%} of A's variance, {:.0%} of B's".format(*found.shaping)
     legend = (
-        f"On {origin}. Distances: 0 wants the same, 0.71 is\n"
-        "unrelated, 1 the opposite; potential shaping, scale and constants do not count, though\n"
-        "training feels them. Rank correlation is of the rewards as they are.\n"
-        f"DARD's predicted steps explain {dynamics:.0%} of how states change. STARC compares what\n"
-        f"potential shaping leaves of the rewards; it explains {shaped} of their variance."
+        "0 wants the same, 0.71 is unrelated, 1 the opposite. Scale, constants and potential\n"
+        "shaping do not count, though training feels them; the rank correlation is of the rewards\n"
+        "as they are.\n"
+        f"DARD: its predicted steps explain {dynamics:.0%} of how states change.\n"
+        f"STARC: it compares what potential shaping leaves; shaping is {shaped}."
     )
-    return Group(
-        Text(heading, style="bold"), Text(f"Texts: {texts}."), table, Text(legend, style="dim")
-    )
+    return Group(heading, rewards, table, Text(legend, style="dim"))
 
 
 def _meaning(distance: Distance) -> str:
     if math.isnan(distance.value):
         return "are not finite on enough steps"
+    if distance.constant:
+        return "want nothing" if distance.constant == 2 else "differ: one of them wants nothing"
     return next(words for limit, words in _MEANINGS if distance.value <= limit)
 
 

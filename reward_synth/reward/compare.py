@@ -33,11 +33,13 @@ class Distance:
       value: NaN if too few steps have a number for both rewards.
       low, high: 95% bootstrap interval over the steps. The steps of a trajectory resemble each
         other and the draws behind the forms are not drawn again: it is rather too narrow.
+      constant: how many of the two forms do not vary; the value is a convention if any.
     """
 
     value: float
     low: float
     high: float
+    constant: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ def distance(a: np.ndarray, b: np.ndarray, seed: int = 0) -> Distance:
     a, b = _both_known(a, b)
     u, v = _unit(a), _unit(b)
     if u is None or v is None or len(a) < _FEWEST:
-        return Distance(value, value, value)
+        return Distance(value, value, value, constant=(u is None) + (v is None))
     n = len(u)
     rng = np.random.default_rng(seed)
     places = rng.integers(n, size=(_RESAMPLES, n)) + n * np.arange(_RESAMPLES)[:, None]

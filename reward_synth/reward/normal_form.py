@@ -168,7 +168,7 @@ class _Reader:
         test = self._value(node.test, scope)
         ways = [self._branch(way, scope)[0] for way in (node.body, node.orelse)]
         for name in sorted(set(ways[0].maps[0]) | set(ways[1].maps[0])):
-            scope[name] = join("if", test, *(_lookup(way, name) for way in ways))
+            scope[name] = join("if", test, *(_so_far(way, name) for way in ways))
 
     def _for(self, node: ast.For, scope: Scope) -> None:
         """Read a loop's body once, what it carries from round to round being unknown."""
@@ -182,13 +182,13 @@ class _Reader:
         stored.sort(key=lambda part: (part.lineno, part.col_offset))
         carried = list(dict.fromkeys(part.id for part in stored))
         over = self._value(node.iter, scope)
-        before = [_lookup(scope, name) for name in carried]
+        before = [_so_far(scope, name) for name in carried]
         self.inside += 1
         inner = scope.new_child({name: self._bound(i) for i, name in enumerate(carried)})
         self._assign(node.target, self._bound(-1), inner)
         self._block(node.body, inner)
         self.inside -= 1
-        loop = join("for", over, *before, *(_lookup(inner, name) for name in carried))
+        loop = join("for", over, *before, *(_so_far(inner, name) for name in carried))
         for i, name in enumerate(carried):
             scope[name] = join("after", loop, sums.number(i))
 
@@ -351,6 +351,11 @@ def _lookup(scope: Scope, name: str) -> Value:
     if name == "WEIGHTS":
         raise BeyondError
     return scope[name] if name in scope else named(name)
+
+
+def _so_far(scope: Scope, name: str) -> Value:
+    """Return a variable's value; before it has one its name is of no account."""
+    return scope.get(name, named("unbound"))
 
 
 def _path(node: ast.expr, scope: Scope) -> str:
