@@ -148,13 +148,13 @@ def distances_table(
     table.add_row("rank correlation", short_number(found.rank_correlation))
     heading = Text(f"Two rewards of {task}, on {origin}\n", style="bold")
     rewards = Text(f" A  {names[0]}\n B  {names[1]}\n\nTexts: {texts}.")
-    shaped = "{:.0%} of A's variance, {:.0%} of B's".format(*found.shaping)
+    shaped = "{:.0%} of A's variance and {:.0%} of B's".format(*found.shaping)
     legend = (
         "0 wants the same, 0.71 is unrelated, 1 the opposite. Scale, constants and potential\n"
         "shaping do not count, though training feels them; the rank correlation is of the rewards\n"
-        "as they are.\n"
-        f"DARD: its predicted steps explain {dynamics:.0%} of how states change.\n"
-        f"STARC: it compares what potential shaping leaves; shaping is {shaped}."
+        f"as they are. Shaping is {shaped}: the nearer to 100%, as of\n"
+        "a speed, the smaller the rest that the distances compare.\n"
+        f"DARD's predicted steps explain {dynamics:.0%} of how states change."
     )
     return Group(heading, rewards, table, Text(legend, style="dim"))
 

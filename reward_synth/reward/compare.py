@@ -49,8 +49,8 @@ class Comparison:
     Attributes:
       epic, dard, starc: the distances.
       rank_correlation: Spearman's, of the rewards as they are; NaN if one does not vary.
-      shaping: of either, the share of its variance that is potential shaping. Near 1, what STARC
-        compares is what its fit has missed.
+      shaping: of either, the share of its variance that is potential shaping. Near 1 the
+        distances compare a small rest; see ``reward.canonical``.
     """
 
     epic: Distance
@@ -101,6 +101,11 @@ def angle_distance(a: np.ndarray, b: np.ndarray) -> float:
     if not all(lengths):
         return float(lengths[0] != lengths[1])
     return float(min(np.linalg.norm(a / lengths[0] - b / lengths[1]) / 2.0, 1.0))
+
+
+def varies(form: np.ndarray) -> bool:
+    """Return whether a form, (n,), is anything but one number wherever it is a number."""
+    return _unit(form[np.isfinite(form)]) is not None
 
 
 def distance_matrix(forms: Sequence[np.ndarray]) -> np.ndarray:

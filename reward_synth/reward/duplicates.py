@@ -9,7 +9,7 @@ from enum import StrEnum
 import numpy as np
 
 from reward_synth.reward.canonical import Canonical
-from reward_synth.reward.compare import angle_distance, pearson_distance
+from reward_synth.reward.compare import angle_distance, pearson_distance, varies
 from reward_synth.reward.normal_form import normal_form
 
 # Of 16 programs by the offline proposer, each with its weights changed by 1%, 1 of 2 is nearer
@@ -111,11 +111,7 @@ def identity_distance(a: Canonical, b: Canonical) -> float:
     1 where one of them does not vary on the sample, as a bonus that was not earned: nothing is
     known of it.
     """
-    if any(np.ptp(x[np.isfinite(x)], initial=0.0) == 0.0 for x in _looked_at(a, b)):
+    if not all(varies(x) for form in (a, b) for x in (form.values, form.epic)):
         return 1.0
     distances = angle_distance(a.values, b.values), pearson_distance(a.epic, b.epic)
     return max((1.0 if np.isnan(distance) else distance) for distance in distances)
-
-
-def _looked_at(*forms: Canonical) -> list[np.ndarray]:
-    return [x for form in forms for x in (form.values, form.epic)]
