@@ -111,14 +111,14 @@ def _parse(arguments: Sequence[str]) -> _Arguments:
         name, equals, value = text.partition("=")
         if text.startswith("-"):
             raise ConfigError(f"no option {text!r}. Settings are {_listed()}.")
-        if not equals or Path(text).exists():
+        if equals and name in _SETTINGS:
+            settings[name] = value
+        elif not equals or Path(text).exists():
             rewards.append(text)
-        elif name not in _SETTINGS:
+        else:
             raise ConfigError(
                 f"no setting {name!r}.{did_you_mean(name, _SETTINGS)} There are {_listed()}."
             )
-        else:
-            settings[name] = value
     if len(rewards) != 2:
         raise ConfigError(
             "`reward-synth compare` takes two rewards, each a reward.py, a candidate's folder, "
