@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 
 from reward_synth.reward.canonical import Canonical
 
@@ -158,4 +158,4 @@ def _rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
     a, b = _both_known(a, b)
     if len(a) < _FEWEST or np.ptp(a) == 0.0 or np.ptp(b) == 0.0:
         return float("nan")
-    return float(np.asarray(spearmanr(a, b).statistic))
+    return float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])

@@ -197,9 +197,13 @@ class _Reader:
             case ast.Name(id=name):
                 scope[name] = value
             case ast.Tuple(elts=elements) | ast.List(elts=elements):
-                known = isinstance(value, Items) and len(value.values) == len(elements)
-                for i, element in enumerate(elements):
-                    part = value.values[i] if known else item(value, sums.number(i))
+                if isinstance(value, Items) and value.kind in ("tuple", "list"):
+                    parts = value.values
+                else:
+                    parts = [item(value, sums.number(i)) for i in range(len(elements))]
+                if len(parts) != len(elements):
+                    raise BeyondError
+                for element, part in zip(elements, parts, strict=True):
                     self._assign(element, part, scope)
             case ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=str(key))):
                 table = _lookup(scope, name)
