@@ -29,6 +29,7 @@ LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 RECORDS_OF_A_RUN = {"reward_synth.search.candidate", "reward_synth.search.store"}
 
 TEXT_SIDE = (
+    "reward_synth.cli.compare",
     "reward_synth.cli.progress",
     "reward_synth.cli.run",
     "reward_synth.cli.settings",
@@ -36,6 +37,7 @@ TEXT_SIDE = (
     "reward_synth.propose.language",
     "reward_synth.propose.llm.openai",
     "reward_synth.propose.offline",
+    "reward_synth.reward.normal_form",
     "reward_synth.search.loop",
 )
 

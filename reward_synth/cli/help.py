@@ -13,6 +13,8 @@ which are good.
   reward-synth run resume=<folder>    continue a run that was stopped
   reward-synth tasks                  list the tasks that come along
   reward-synth check <folder>         check a task of your own
+  reward-synth compare <reward> <reward>
+                                      how far two rewards are from each other
   reward-synth export-reward <candidate> --to torch
                                       write a reward as a PyTorch file, for Isaac Gym or Lab
 
@@ -30,6 +32,24 @@ reward-synth check <folder>: check a task of your own.
 Loads the folder, runs short episodes of random actions, and says what is wrong in words.
 Exits with 0 if nothing is. A bundled task's name does as well as a folder."""
 
+COMPARE_HELP = """\
+reward-synth compare <reward> <reward> [task=<name>]: how far two rewards are from each other,
+without training on them.
+
+<reward> is one of
+  outputs/.../gen_00/cand_03     a candidate of a run, or its reward.py
+  my_reward.py                   a reward program
+  expert, sparse                 the task's published reward; one for every step of success
+
+Settings:
+  task=<name or folder>   whose rewards they are; a candidate's run says it
+  seed=0                  of everything random
+  transitions=4096        steps they are compared on, 64 to 65,536: of random actions, and half
+                          of them of the run's trained policies, if there are any
+
+Prints whether the programs are the same but for how they are written, and three distances that
+do not see potential shaping: EPIC, DARD and STARC, each with a 95% interval."""
+
 EXPORT_HELP = """\
 reward-synth export-reward <reward> --to torch: write a reward as one file that needs only
 PyTorch, for Isaac Gym, Isaac Lab or any simulator with batched tensors.
@@ -44,6 +64,13 @@ Options:
 
 The file's docstring says which fields it reads, with shape, unit and frame; docs/isaac.md
 shows where Isaac has them. A file that exists is never written over."""
+
+COMMAND_HELP = {
+    "tasks": TASKS_HELP,
+    "check": CHECK_HELP,
+    "compare": COMPARE_HELP,
+    "export-reward": EXPORT_HELP,
+}
 
 _SETTINGS = (
     ("task", "a bundled task, or the path of a folder with task.py and task.md"),

@@ -10,7 +10,7 @@ from reward_synth import __version__
 from reward_synth.cli.outcome import explain
 from reward_synth.errors import ConfigError, RewardSynthError, did_you_mean
 
-_COMMANDS = ("run", "tasks", "check", "export-reward")
+_COMMANDS = ("run", "tasks", "check", "compare", "export-reward")
 _HELP = ("-h", "--help")
 
 
@@ -54,11 +54,12 @@ def _dispatch(arguments: list[str]) -> int:
 
             print(MAIN_HELP)
             return 0
-        case ["tasks" | "check" | "export-reward" as command, *rest] if _wants_help(rest):
-            from reward_synth.cli.help import CHECK_HELP, EXPORT_HELP, TASKS_HELP
+        case [("tasks" | "check" | "compare" | "export-reward") as command, *rest] if _wants_help(
+            rest
+        ):
+            from reward_synth.cli.help import COMMAND_HELP
 
-            texts = {"tasks": TASKS_HELP, "check": CHECK_HELP, "export-reward": EXPORT_HELP}
-            print(texts[command])
+            print(COMMAND_HELP[command])
             return 0
         case ["tasks"]:
             from reward_synth.cli.tasks import list_tasks
@@ -68,6 +69,10 @@ def _dispatch(arguments: list[str]) -> int:
             from reward_synth.cli.tasks import check
 
             return check(path)
+        case ["compare", *rest]:
+            from reward_synth.cli.compare import compare_rewards
+
+            return compare_rewards(rest)
         case ["export-reward", *rest]:
             from reward_synth.cli.export import export_reward
 

@@ -17,6 +17,8 @@ from reward_synth.search.candidate import Candidate
 if TYPE_CHECKING:
     from reward_synth.feedback.scores import Score
     from reward_synth.search.archive import Archive
+    from reward_synth.reward.compare import Comparison as Likeness
+    from reward_synth.reward.compare import Distance
     from reward_synth.search.listener import Comparison
     from reward_synth.task.task import Task
 
@@ -126,6 +128,64 @@ def comparison_table(comparison: Comparison) -> RenderableType:
         formula += "; left out, for these trainings do not tell expert and sparse apart"
     legend = Text(formula, style="dim")
     return Group(Text(heading, style="bold"), table, legend)
+
+
+# Up to which distance two rewards are called what; 0.01 is what weights changed by 1% make.
+_MEANINGS = (
+    (0.01, "want the same"),
+    (0.35, "want much the same"),  # a correlation of 0.75
+    (0.6, "have something in common"),
+    (0.8, "have little to do with each other"),
+    (1.0, "work against each other"),
+)
+
+
+def distances_table(
+    names: tuple[str, str],
+    task: str,
+    found: Likeness,
+    *,
+    texts: str,
+    origin: str,
+    dynamics: float,
+) -> RenderableType:
+    """How two rewards compare: one row for each distance, and what to make of them.
+
+    Args:
+      names: of the rewards.
+      task: that they are for.
+      found: their comparison.
+      texts: how their texts compare.
+      origin: on which steps they were compared.
+      dynamics: of the sample, how well DARD's steps were predicted.
+    """
+    table = _table()
+    table.add_column("", no_wrap=True)
+    _add_numbers(table, "distance", "95% of steps")
+    table.add_column("the rewards", no_wrap=True)
+    for name, one in (("EPIC", found.epic), ("DARD", found.dard), ("STARC", found.starc)):
+        interval = escape(f"[{one.low:.3f}, {one.high:.3f}]")
+        table.add_row(name, f"{one.value:.3f}", interval, _meaning(one))
+    table.add_row("rank correlation", short_number(found.rank_correlation))
+    heading = Text(f"Two rewards of {task}, on {origin}\n", style="bold")
+    rewards = Text(f" A  {names[0]}\n B  {names[1]}\n\nTexts: {texts}.")
+    shaped = "{:.0%} of A's variance and {:.0%} of B's".format(*found.shaping)
+    legend = (
+        "0 wants the same, 0.71 is unrelated, 1 the opposite. Scale, constants and potential\n"
+        "shaping do not count, though training feels them; the rank correlation is of the rewards\n"
+        f"as they are. Shaping is {shaped}: the nearer to 100%, as of\n"
+        "a speed, the smaller the rest that the distances compare.\n"
+        f"DARD's predicted steps explain {dynamics:.0%} of how states change."
+    )
+    return Group(heading, rewards, table, Text(legend, style="dim"))
+
+
+def _meaning(distance: Distance) -> str:
+    if math.isnan(distance.value):
+        return "are not finite on enough steps"
+    if distance.constant:
+        return "want nothing" if distance.constant == 2 else "differ: one of them wants nothing"
+    return next(words for limit, words in _MEANINGS if distance.value <= limit)
 
 
 def short_number(value: float) -> str:
