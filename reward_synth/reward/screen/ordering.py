@@ -37,13 +37,14 @@ def trajectories(evidence: Evidence, payments: Payments) -> tuple[Finding, ...]:
     best_failure = np.flatnonzero(~success)[int(mean[~success].argmax())]
     excess = terms[best_failure] - terms[success].mean(0)
     worst = int(excess.argmax())
+    median = float(np.median(mean[success]))
     words = (
         f"of {success.sum()} recorded episodes that reached the goal only {share:.0%} are paid "
         f"more a step than the best-paid of the {(~success).sum()} that did not "
-        f"({number(mean[best_failure])} a step, against {number(np.median(mean[success]))} in the "
-        f"median success). Term {payments.names[worst]!r} pays that failure "
-        f"{number(excess[worst])} a step more than successes: bound it, lower its weight, or pay "
-        "it only together with progress towards the goal."
+        f"({number(mean[best_failure])} a step, against {number(median)} in the median success). "
+        f"Term {payments.names[worst]!r} pays that failure {number(excess[worst])} a step more "
+        "than successes: bound it, lower its weight, or pay it only together with progress "
+        "towards the goal."
     )
     return (Finding("episode order", share_by_sum < _IN_ORDER, words),)
 
@@ -59,15 +60,15 @@ def ranks(evidence: Evidence, payments: Payments) -> tuple[Finding, ...]:
     fitness = evidence.trained.fitness
     if len(mean) < _FEWEST_RANKED or np.ptp(mean) == 0.0 or np.ptp(fitness) == 0.0:
         return ()
-    result = stats.spearmanr(mean, fitness, alternative="less")
-    if result.pvalue >= _CHANCE:
+    rank, chance = stats.spearmanr(mean, fitness, alternative="less")
+    if chance >= _CHANCE:
         return ()
     terms = evidence.trained.means(payments.trained.terms)
     fit = fitness >= np.median(fitness)
     worst = int((terms[~fit].mean(0) - terms[fit].mean(0)).argmax()) if not fit.all() else 0
     words = (
         f"over {len(mean)} recorded episodes this reward pays less a step the fitter the episode "
-        f"was (rank correlation {result.statistic:.2f}); term {payments.names[worst]!r} pays unfit "
+        f"was (rank correlation {rank:.2f}); term {payments.names[worst]!r} pays unfit "
         "episodes most beside fit ones. Check its sign, and that it grows when the task is done "
         "better."
     )

@@ -12,21 +12,28 @@ from reward_synth.reward.screen.words import number
 _REACHED, _MISSED = 0.8, 0.2  # shares of episodes that reached the goal
 
 
-def replay(evidence: Evidence, payments: Payments) -> tuple[Finding, ...]:
+def replay(evidence: Evidence, payments: Payments, *, reversed_order: bool) -> tuple[Finding, ...]:
     """Compare what is paid for each exploit with what is paid for its reference.
 
     An exploit counts if of nearly all pairs of episodes it is paid more both a step and
     over the episode: by the step alone a short burst wins, over the episode alone whatever
-    lasts. It is fatal only if the reference reaches the goal and the exploit does not:
-    references that are merely better than most may be passed by a third behaviour that
-    this reward pays yet more.
+    lasts. References that are merely better than most may be passed by a third behaviour
+    that this reward pays yet more, so that it is fatal only
+
+    - if the reference reaches the goal and the exploit does not; or
+    - if over all recorded episodes, too, fitter ones are paid less.
 
     At most one finding is made, of the exploit that is preferred most.
+
+    Args:
+      evidence: what is known.
+      payments: what the reward pays for it.
+      reversed_order: whether ``ordering.ranks`` found that fitter episodes are paid less.
     """
     found = [
         (fatal, excess, words)
         for exploit, paid in zip(evidence.exploits, payments.exploits, strict=True)
-        for fatal, excess, words in _preferred(exploit, *paid, payments.names)
+        for fatal, excess, words in _preferred(exploit, *paid, payments.names, reversed_order)
     ]
     if not found:
         return ()
@@ -36,7 +43,11 @@ def replay(evidence: Evidence, payments: Payments) -> tuple[Finding, ...]:
 
 
 def _preferred(
-    exploit: Exploit, shown: Paid, reference: Paid, names: tuple[str, ...]
+    exploit: Exploit,
+    shown: Paid,
+    reference: Paid,
+    names: tuple[str, ...],
+    reversed_order: bool,
 ) -> list[tuple[bool, float, str]]:
     """Return (fatal, how much it is preferred, words), or nothing."""
     bad, good = exploit.shown, exploit.reference
@@ -44,7 +55,7 @@ def _preferred(
     total, total_good = bad.sums(shown.reward), good.sums(reference.reward)
     if not (mostly_more(mean, mean_good) and mostly_more(total, total_good)):
         return []
-    fatal = bool(good.success.mean() >= _REACHED and bad.success.mean() <= _MISSED)
+    misses = bool(good.success.mean() >= _REACHED and bad.success.mean() <= _MISSED)
     excess = bad.means(shown.terms).mean(0) - good.means(reference.terms).mean(0)
     name = names[int(excess.argmax())]
     size = float(np.abs(mean).mean() + np.abs(mean_good).mean())
@@ -55,4 +66,4 @@ def _preferred(
         f"{exploit.words} Make {name!r} pay less than progress with the task does, or only "
         "together with it."
     )
-    return [(fatal, gap / size, words)]
+    return [(misses or reversed_order, gap / size, words)]

@@ -25,6 +25,7 @@ def screen(reward: Reward, evidence: Evidence) -> tuple[Finding, ...]:
     found = finite(payments) or pure(reward, evidence, payments)
     if found:
         return found
+    order = ranks(evidence, payments)
     found = (
         *constant(evidence, payments),
         *dead_terms(evidence, payments),
@@ -32,7 +33,7 @@ def screen(reward: Reward, evidence: Evidence) -> tuple[Finding, ...]:
         *one_term(payments),
         *living(evidence, payments),
         *trajectories(evidence, payments),
-        *ranks(evidence, payments),
-        *replay(evidence, payments),
+        *order,
+        *replay(evidence, payments, reversed_order=bool(order)),
     )
     return tuple(sorted(found, key=lambda finding: not finding.fatal))
