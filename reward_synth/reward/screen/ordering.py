@@ -34,7 +34,7 @@ def trajectories(evidence: Evidence, payments: Payments) -> tuple[Finding, ...]:
     if share >= _IN_ORDER:
         return ()
     terms = episodes.means(payments.trained.terms)
-    best_failure = np.flatnonzero(~success)[int(mean[~success].argmax())]
+    best_failure = int(np.flatnonzero(~success)[mean[~success].argmax()])
     excess = terms[best_failure] - terms[success].mean(0)
     worst = int(excess.argmax())
     median = float(np.median(mean[success]))
@@ -60,12 +60,12 @@ def ranks(evidence: Evidence, payments: Payments) -> tuple[Finding, ...]:
     fitness = evidence.trained.fitness
     if len(mean) < _FEWEST_RANKED or np.ptp(mean) == 0.0 or np.ptp(fitness) == 0.0:
         return ()
-    rank, chance = stats.spearmanr(mean, fitness, alternative="less")
+    rank, chance = np.asarray(stats.spearmanr(mean, fitness, alternative="less"))
     if chance >= _CHANCE:
         return ()
     terms = evidence.trained.means(payments.trained.terms)
-    fit = fitness >= np.median(fitness)
-    worst = int((terms[~fit].mean(0) - terms[fit].mean(0)).argmax()) if not fit.all() else 0
+    unfit, fit = np.array_split(np.argsort(fitness), 2)
+    worst = int((terms[unfit].mean(0) - terms[fit].mean(0)).argmax())
     words = (
         f"over {len(mean)} recorded episodes this reward pays less a step the fitter the episode "
         f"was (rank correlation {rank:.2f}); term {payments.names[worst]!r} pays unfit "

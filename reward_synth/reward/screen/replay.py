@@ -38,7 +38,7 @@ def replay(evidence: Evidence, payments: Payments, *, reversed_order: bool) -> t
     if not found:
         return ()
     fatal, _, words = max(found)
-    more = f" It pays for {len(found) - 1} other known exploits as well." if len(found) > 1 else ""
+    more = f" This is one of {len(found)} known exploits that it pays for." if found[1:] else ""
     return (Finding("exploit", fatal, words + more),)
 
 
