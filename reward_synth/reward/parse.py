@@ -15,6 +15,7 @@ from reward_synth.records import Rejection, RewardProgram, Stage
 PARAMETERS = ("state", "action", "next_state", "w")
 
 MOST_TERMS = 32
+LARGEST_REWARD = 1e6  # a step; beyond it float32 has no digits left for terms of order 1
 _MOST_CHARACTERS = 20_000
 _MOST_BLOCKS = 20  # that are tried, the last first
 _HARMLESS_IMPORTS = ("import jax", "import jax.numpy as jnp", "from jax import numpy as jnp")

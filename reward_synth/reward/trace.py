@@ -19,11 +19,10 @@ import numpy as np
 from reward_synth.records import Rejection, RewardProgram, Stage, TaskDescription, TracedReward
 from reward_synth.reward.array_program import ArrayProgramError, encode
 from reward_synth.reward.facade import build_facade
-from reward_synth.reward.parse import MOST_TERMS, is_name
+from reward_synth.reward.parse import LARGEST_REWARD, MOST_TERMS, is_name
 from reward_synth.state import State
 
 _FILENAME = "<reward program>"
-_LARGEST_REWARD = 1e6
 _PROBES = 64
 _BUILTINS: tuple[Callable[..., Any] | type, ...] = (
     abs, bool, dict, enumerate, float, int, len, list, max, min, range, sum, tuple, zip,
@@ -152,7 +151,7 @@ def _probe(
             )
     if not np.isfinite(reward).all():
         raise _RejectedError("the reward is infinite or NaN near the home pose.")
-    if np.abs(reward).max() > _LARGEST_REWARD:
+    if np.abs(reward).max() > LARGEST_REWARD:
         i = int(np.abs(values).max(0).argmax())
         raise _RejectedError(
             f"the reward reaches {np.abs(reward).max():.1e} near the home pose, mostly from term "

@@ -10,7 +10,7 @@ import numpy as np
 from reward_synth.reward.rewards import Reward
 
 # As many as PPO's default batch: a reward that was compiled for one is compiled for the other.
-_STEPS_AT_ONCE = 2048
+STEPS_AT_ONCE = 2048
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,10 +61,15 @@ def measure(
     """
     weights = reward.weights if weights is None else weights
     values, terms = [np.zeros(0, np.float32)], [np.zeros((0, len(reward.terms)), np.float32)]
-    for start in range(0, len(transitions), _STEPS_AT_ONCE):
-        places = np.arange(start, min(start + _STEPS_AT_ONCE, len(transitions)))
-        some = transitions.take(np.resize(places, _STEPS_AT_ONCE))  # repeats some, to fill up
-        of_steps, of_terms = reward.function(some.state, some.action, some.next_state, weights)
-        values.append(np.asarray(of_steps)[: len(places)])
-        terms.append(np.asarray(of_terms)[: len(places)])
+    for start in range(0, len(transitions), STEPS_AT_ONCE):
+        count = min(STEPS_AT_ONCE, len(transitions) - start)
+        some = [
+            array[start : start + count]
+            for array in (transitions.state, transitions.action, transitions.next_state)
+        ]
+        if count < STEPS_AT_ONCE:
+            some = [np.resize(array, (STEPS_AT_ONCE, array.shape[1])) for array in some]
+        of_steps, of_terms = reward.function(*some, weights)
+        values.append(np.asarray(of_steps)[:count])
+        terms.append(np.asarray(of_terms)[:count])
     return np.concatenate(values), np.concatenate(terms)

@@ -13,6 +13,7 @@ import numpy as np
 
 from reward_synth.files import atomic_write, save_arrays
 from reward_synth.reward.rewards import Reward
+from reward_synth.reward.screen.episodes import Episodes
 from reward_synth.reward.transitions import Transitions
 from reward_synth.sim.cpu import CpuBackend
 from reward_synth.task import batched
@@ -77,6 +78,17 @@ class Rollouts:
             np.swapaxes(x, 0, 1)[happened] for x in (self.state[:-1], self.action, self.state[1:])
         )
         return Transitions(before, action, after)
+
+    @property
+    def episodes(self) -> Episodes:
+        """The same steps as rewards are screened on."""
+        return Episodes.whole(
+            self.transitions,
+            self.length,
+            terminated=self.end == ENDS.index("terminated"),
+            success=self.success,
+            fitness=self.episode_fitness,
+        )
 
     def save(self, path: Path) -> None:
         """Write a compressed npz, in one piece or not at all."""

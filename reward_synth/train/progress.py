@@ -9,9 +9,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from reward_synth.records import Rejection, Stage
+from reward_synth.reward.parse import LARGEST_REWARD
 from reward_synth.train.ppo import Health
-
-_LARGEST_REWARD = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +72,12 @@ def reward_problem(reward: np.ndarray, terms: np.ndarray, names: Sequence[str]) 
         return Rejection(
             Stage.TRAIN, "the reward became infinite or NaN although each of its terms was finite."
         )
-    if np.abs(reward).max() > _LARGEST_REWARD:
+    if np.abs(reward).max() > LARGEST_REWARD:
         largest = names[int(np.abs(terms).max((0, 1)).argmax())]
         return Rejection(
             Stage.TRAIN,
             f"the reward reached {np.abs(reward).max():.1e}, mostly from term {largest!r}: keep it "
-            f"below {_LARGEST_REWARD:.0e}, for example by bounding that term.",
+            f"below {LARGEST_REWARD:.0e}, for example by bounding that term.",
         )
     return None
 
