@@ -57,7 +57,7 @@ def rung_agreement(finishes: Iterable[Finish], *, wildcards: bool = False) -> tu
 
     Those that finished are those that the race let through: where that leaves only the good
     ones, tau over them is too low for the rung as a whole. Pairs with a wildcard, which was
-    let through unseen, do not have that fault, but are few.
+    let through unseen, suffer less from that, but are few.
 
     Ties at the end have no order to be found and are left out; ties at the rung count as half
     right (Somers' d, which is tau where nothing ties).

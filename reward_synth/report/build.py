@@ -154,11 +154,12 @@ def _search(run: Run, trainings: Mapping[str, Curve], best: str) -> dict[str, An
         for number, members in generations.items()
     }
     drawn, share = reward_map(run.distances, candidates, best) if run.distances else ("", 0.0)
-    yields = {
-        "operator": tallies(candidates, run.estimates, lambda c: c.kind),
-        "lineage": tallies(candidates, run.estimates, lambda c: str(c.lineage)),
-        "author": tallies(candidates, run.estimates, lambda c: c.author),
+    by = {
+        "by operator": lambda c: c.kind,
+        "by lineage": lambda c: str(c.lineage),
+        "by author": lambda c: c.author,
     }
+    yields = {title: tallies(candidates, run.estimates, name) for title, name in by.items()}
     return {
         "tree": family_tree(candidates, best),
         "legend": is_large(candidates),
@@ -171,10 +172,12 @@ def _search(run: Run, trainings: Mapping[str, Curve], best: str) -> dict[str, An
         "duplicates": duplicates(candidates),
         "false_rejects": false_rejects(candidates),
         "tallies": {
-            name: rows for name, rows in yields.items() if any(row.improved.of for row in rows)
+            title: rows for title, rows in yields.items() if any(row.improved.of for row in rows)
         },
         "map": drawn,
         "map_share": share,
+        "marks": marks(candidates),
+        "mapped": {c.lineage for c in candidates if run.distances and c.id in run.distances.ids},
     }
 
 

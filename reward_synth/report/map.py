@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 
-from reward_synth.report.marks import marks, shades
+from reward_synth.report.marks import Mark, marks, shades
 from reward_synth.report.run import Distances
 from reward_synth.report.words import number, plural
 from reward_synth.search.candidate import Candidate
 
-_WIDTH, _HEIGHT, _MARGIN = 640, 380, 30
+_WIDTH, _MARGIN = 640, 24
+_HEIGHTS = 140, 420  # the least and the most
 
 
 def scaled(distances: np.ndarray) -> tuple[np.ndarray, float]:
@@ -47,46 +48,56 @@ def reward_map(
     if len(shown) < 3:
         return Markup(""), 0.0
     places, share = scaled(distances.matrix[np.ix_(shown, shown)])
-    xy = _fitted(places)
+    xy, height = _fitted(places)
     looks, shade = marks(candidates), shades(candidates)
+    on_top = sorted(zip(xy, shown, strict=True), key=lambda pair: distances.ids[pair[1]] == best)
     points = []
-    for (x, y), i in sorted(zip(xy, shown, strict=True), key=lambda p: distances.ids[p[1]] == best):
+    for place, i in on_top:
         candidate = by_id[distances.ids[i]]
-        look = looks[candidate.lineage]
-        fitness = number(candidate.score.fitness) if candidate.score else "not scored"
-        is_best = candidate.id == best
-        points.append(
-            Markup(
-                '<a href="#{id}" class="point l{}{}"><title>{id}, lineage {}: {}</title>'
-                '<path class="mark" d="{}" transform="translate({x:.1f} {y:.1f}) scale({})" '
-                'style="fill-opacity:{:.2f}"/>{}</a>'
-            ).format(
-                look.colour,
-                " best" if is_best else "",
-                candidate.lineage,
-                fitness,
-                look.shape,
-                9 if is_best else 6.5,
-                0.9 * shade.get(candidate.id, 0.0),
-                Markup('<text x="{:.1f}" y="{:.1f}">{}</text>').format(x + 12, y + 4, candidate.id)
-                if is_best
-                else "",
-                id=candidate.id,
-                x=x,
-                y=y,
-            )
-        )
+        look, full = looks[candidate.lineage], shade.get(candidate.id, 0.0)
+        points.append(_point(candidate, place, look, full, candidate.id == best))
     return (
         Markup(
             '<svg class="map" role="group" aria-label="Map of {}" viewBox="0 0 {} {}">{}</svg>'
-        ).format(plural(len(shown), "reward"), _WIDTH, _HEIGHT, Markup("").join(points)),
+        ).format(plural(len(shown), "reward"), _WIDTH, height, Markup("").join(points)),
         share,
     )
 
 
-def _fitted(places: np.ndarray) -> np.ndarray:
-    """Return places in pixels, both axes on one scale."""
-    size = np.array([_WIDTH, _HEIGHT]) - 2 * _MARGIN
+def _point(
+    candidate: Candidate, place: np.ndarray, look: Mark, shade: float, is_best: bool
+) -> Markup:
+    x, y = place.round(1).tolist()
+    near_edge = x > _WIDTH - 100
+    name = Markup('<text x="{}" y="{}"{}>{}</text>').format(
+        x + (-12 if near_edge else 12),
+        y + 4,
+        Markup(' style="text-anchor:end"') if near_edge else "",
+        candidate.id,
+    )
+    return Markup(
+        '<a href="#{id}" class="point l{}{}"><title>{id}, lineage {}: {}</title>'
+        '<path class="mark" d="{}" transform="translate({} {}) scale({})" '
+        'style="fill-opacity:{:.2f}"/>{}</a>'
+    ).format(
+        look.colour,
+        " best" if is_best else "",
+        candidate.lineage,
+        number(candidate.score.fitness) if candidate.score else "not scored",
+        look.shape,
+        x,
+        y,
+        9 if is_best else 6.5,
+        0.9 * shade,
+        name if is_best else "",
+        id=candidate.id,
+    )
+
+
+def _fitted(places: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return places in pixels, both axes on one scale, and the height of the drawing."""
     low, high = places.min(0), places.max(0)
-    scale = float((size / np.maximum(high - low, 1e-9)).min())
-    return (places - (low + high) / 2) * scale + np.array([_WIDTH, _HEIGHT]) / 2
+    room = np.array([_WIDTH, _HEIGHTS[1]]) - 2 * _MARGIN
+    scale = float((room / np.maximum(high - low, 1e-9)).min())
+    height = max(round((high - low)[1] * scale) + 2 * _MARGIN, _HEIGHTS[0])
+    return (places - (low + high) / 2) * scale + np.array([_WIDTH, height]) / 2, height

@@ -152,7 +152,18 @@ def fitness_by_generation(generations: Mapping[int, Sequence[Candidate]], best: 
         _bars(axis, others, "o", MUTED)
         if best in scored:
             _bars(axis, {at[best]: scored[best]}, "D", FOUND)
-            label(axis, best, (at[best], scored[best].fitness), FOUND)
+            high = scored[best].high
+            top = high if math.isfinite(high) else scored[best].fitness
+            axis.annotate(
+                best,
+                (at[best], top),
+                (0, 7),
+                textcoords="offset points",
+                ha="center",
+                color=FOUND,
+                weight="bold",
+            )
+            axis.margins(y=0.14)
         _records(axis, generations)
         few = len(generations) <= 6
         names = [f"generation {n}" if few else str(n) for n in generations]

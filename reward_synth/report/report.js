@@ -7,7 +7,7 @@
   const content = document.getElementById("panel-content");
   const title = document.getElementById("panel-title");
   const order = [...document.querySelectorAll(".candidate > .body")].map((body) => body.id);
-  const nodes = new Map([...document.querySelectorAll(".tree .node")].map((n) => [target(n), n]));
+  const nodes = new Map([...document.querySelectorAll(".tree a.node")].map((n) => [target(n), n]));
   const lines = [...document.querySelectorAll(".tree .line")];
   let shown = "";
   let opener = null;
@@ -20,8 +20,8 @@
     return Object.hasOwn(bodies, id) ? bodies[id] : document.getElementById(id).innerHTML;
   }
 
-  function show(id, from) {
-    if (!shown) opener = from;
+  function show(id, from) {  // from: the link, to which the focus returns
+    if (!shown) opener = from ?? null;
     shown = id;
     title.textContent = id;
     content.innerHTML = whole(id);
@@ -45,7 +45,7 @@
 
   // Marks the shown candidate's nodes and the lines of its ancestors.
   function mark() {
-    for (const link of document.querySelectorAll(".node, .point")) {
+    for (const link of document.querySelectorAll("a.node, a.point")) {
       if (target(link) === shown) link.setAttribute("aria-current", "true");
       else link.removeAttribute("aria-current");
     }
@@ -97,7 +97,7 @@
 
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && shown) return hide();
-    const node = event.target.closest?.(".tree .node");
+    const node = event.target.closest?.(".tree a.node");
     if (!node || !event.key.startsWith("Arrow")) return;
     const next = nearest(node, event.key);
     if (!next) return;
@@ -123,5 +123,6 @@
     true,
   );
 
-  rove(document.querySelector(".tree .node.best, .tree .node")?.getAttribute("href").slice(1));
+  rove(document.querySelector(".tree a.node.best, .tree a.node")?.getAttribute("href").slice(1));
+  if (order.includes(location.hash.slice(1))) show(location.hash.slice(1));
 })();

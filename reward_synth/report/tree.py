@@ -31,7 +31,7 @@ class _Grid:
 
 
 _LARGE = _Grid((88, 52), (98, 104))
-_SMALL = _Grid((18, 18), (25, 50))
+_SMALL = _Grid((18, 18), (25, 44))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import numpy as np
 from reward_synth.feedback.scores import human_normalized, score
 from reward_synth.records import Field, Finding, Rejection, RewardProgram, Stage, TaskDescription
 from reward_synth.search.candidate import Candidate, Standing
-from reward_synth.search.config import RunConfig
+from reward_synth.search.config import RunConfig, SearchSettings
 from reward_synth.search.store import Spent, Store
 
 GENERATIONS, CANDIDATES = 3, 6
@@ -147,6 +147,8 @@ def search(folder: Path, generations: int = 25, places: int = 20, iterations: in
     clock = mock.patch("reward_synth.search.store.time.time", itertools.count(1.79e9, 9.0).__next__)
     with clock, Store.open(folder) as store:
         begin(store)
+        settings = SearchSettings(generations=generations, candidates=places)
+        store.put("config", asdict(RunConfig(search=settings)))
         for generation in range(generations):
             born = [_born(everyone, generation, index, rng) for index in range(places)]
             born = [_raced(_screened(c, rng), folder, iterations, rng) for c in born]
@@ -204,7 +206,8 @@ def _raced(candidate: Candidate, folder: Path, iterations: int, rng) -> Candidat
     for rung, part in enumerate((0.15, 0.4)):
         noisy = level * part + rng.normal() * (1.5 - rung)
         kept = bool(wildcard or candidate.audited or noisy > _level(candidate) * part - 0.3)
-        standings.append(Standing(int(part * 1e6), noisy, noisy - 0.5, kept))
+        steps = int(2048 * iterations * part)
+        standings.append(Standing(steps, noisy, noisy - 0.5, kept))
         if not kept:
             share = part
             break
