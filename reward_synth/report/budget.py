@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 import matplotlib as mpl
+import matplotlib.ticker
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
@@ -24,6 +25,7 @@ from reward_synth.report.canvas import (
     ticks_in_short,
 )
 from reward_synth.report.run import Run
+from reward_synth.report.words import count, dollars
 from reward_synth.search.store import Spent
 
 _HATCHES = ("", "///", "...", "\\\\\\", "xx", "---", "++", "oo")
@@ -34,6 +36,7 @@ class Timeline:
     """The ledger as sums, entry by entry.
 
     Attributes:
+      purposes: in the order in which they first arose.
       minutes: (N,) at which each entry was made; time between sittings does not count.
       steps: (N,) environment steps until then.
       tokens: (N,) until then.
@@ -44,6 +47,7 @@ class Timeline:
         estimate of a candidate so far, as estimates are now.
     """
 
+    purposes: tuple[str, ...]
     minutes: np.ndarray
     steps: np.ndarray
     tokens: np.ndarray
@@ -70,6 +74,7 @@ def timeline(run: Run) -> Timeline:
         return found
 
     return Timeline(
+        purposes=tuple(purposes),
         minutes=np.array([_minutes(run, entry.time) for entry in entries]),
         steps=steps,
         tokens=np.array([s.tokens for s in sums], float),
@@ -117,38 +122,47 @@ def spending(line: Timeline) -> Markup:
         axes = figure.subplots(
             len(heights), 2, sharex="col", sharey="row", height_ratios=heights, squeeze=False
         )
-        purposes = dict.fromkeys([*line.second_shares, *line.step_shares])
+        purposes = line.purposes
         for column, (across, shares) in enumerate(
             ((line.steps, line.step_shares), (line.minutes, line.second_shares))
         ):
             _best(axes[0][column], line, across)
-            _shares(axes[1][column], across, shares, list(purposes))
+            _shares(axes[1][column], across, shares, purposes)
             if spoken:
                 axes[2][column].step(across, line.tokens, where="post", color=INK)
                 axes[2][column].yaxis.set_major_locator(mpl.ticker.MaxNLocator(3))
             ticks_in_short(axes[-1][column])
         axes[0][0].set_ylabel("best so far")
-        axes[1][0].set_ylabel("share by purpose")
-        axes[1][0].set_title("of environment steps")
-        axes[1][1].set_title("of time")
+        axes[1][0].set_ylabel("share")
+        axes[1][0].set_title("environment steps by purpose")
+        axes[1][1].set_title("time by purpose")
         if spoken:
+            paid = f", {dollars(line.dollars[-1])} in all" if line.dollars[-1] else ""
+            axes[2][0].set_title(f"language models, {count(line.tokens[-1])} tokens{paid}")
             axes[2][0].set_ylabel("tokens")
             axes[2][0].yaxis.set_major_formatter(axes[-1][0].xaxis.get_major_formatter())
         axes[-1][0].set_xlabel("environment steps")
         axes[-1][1].set_xlabel("minutes")
-        handles = {}
-        for axis in axes[1]:
-            handles |= dict(zip(*axis.get_legend_handles_labels()[::-1], strict=True))
+        _legend(figure, [axes[1][0], axes[1][1]], purposes)
+        return svg(figure, "What the search took and what it had found, over steps and minutes")
+
+
+def _legend(figure: Figure, axes: Sequence[Axes], purposes: Sequence[str]) -> None:
+    """Name the areas of both panels once, in the order of the purposes."""
+    areas = {}
+    for axis in axes:
+        areas |= dict(zip(*axis.get_legend_handles_labels()[::-1], strict=True))
+    names = [name for name in dict.fromkeys(map(drawable, purposes)) if name in areas]
+    if names:
         figure.legend(
-            handles.values(),
-            handles.keys(),
+            [areas[name] for name in names],
+            names,
             loc="outside lower center",
             ncols=4,
             frameon=False,
             handleheight=1.4,
             handlelength=2.2,
         )
-        return svg(figure, "What the search took and what it had found, over steps and minutes")
 
 
 def _best(axis: Axes, line: Timeline, across: np.ndarray) -> None:
@@ -161,7 +175,7 @@ def _best(axis: Axes, line: Timeline, across: np.ndarray) -> None:
 
 
 def _shares(
-    axis: Axes, across: np.ndarray, shares: dict[str, np.ndarray], purposes: list[str]
+    axis: Axes, across: np.ndarray, shares: dict[str, np.ndarray], purposes: Sequence[str]
 ) -> None:
     foot = np.zeros(len(across))
     for purpose, share in shares.items():

@@ -183,7 +183,7 @@ def _search(run: Run, trainings: Mapping[str, Curve], best: str) -> dict[str, An
 
 def _bodies(everyone: Sequence[Entry], environment: Environment) -> dict[str, str]:
     """Return what the panel shows of each candidate, as HTML by id."""
-    body = getattr(environment.get_template("candidates.html.j2").module, "body")
+    body = vars(environment.get_template("candidates.html.j2").module)["body"]
     return {entry.candidate.id: str(body(entry)) for entry in everyone}
 
 

@@ -13,7 +13,7 @@
   let opener = null;
 
   function target(link) {
-    return decodeURIComponent(link.getAttribute("href").slice(1));
+    return link.getAttribute("href").slice(1);
   }
 
   function whole(id) {

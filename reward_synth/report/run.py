@@ -185,13 +185,20 @@ def _estimates(candidates: Sequence[Candidate]) -> dict[str, Estimate]:
 
 
 def _distances(data: dict[str, Any]) -> Distances | None:
-    """Return the distances between the rewards that have one to every other."""
-    ids, matrix = data["ids"], np.array(data["matrix"], float).reshape(len(data["ids"]), -1)
-    known = np.isfinite(matrix).sum(1) == max(np.isfinite(matrix).sum(1), default=0)
-    matrix = matrix[np.ix_(known, known)]
-    if len(matrix) < 3 or not np.isfinite(matrix).all():
+    """Return the distances between rewards that all have one; None if they are too few for a map.
+
+    A reward that does not vary has a distance to no other.
+    """
+    ids, count = data["ids"], len(data["ids"])
+    if count < 3:
         return None
-    return Distances(tuple(id for id, is_known in zip(ids, known, strict=True) if is_known), matrix)
+    matrix = np.array(data["matrix"], float).reshape(count, count)
+    known = np.isfinite(matrix).sum(1)
+    kept = np.flatnonzero(known == known.max())
+    matrix = matrix[np.ix_(kept, kept)]
+    if len(kept) < 3 or not np.isfinite(matrix).all():
+        return None
+    return Distances(tuple(ids[i] for i in kept), matrix)
 
 
 def _result(data: dict[str, Any]) -> Result:

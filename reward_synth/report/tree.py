@@ -1,5 +1,7 @@
 """The family tree: generations down, lineages side by side, a line from each parent."""
 
+# ruff: noqa: RUF001 (the multiplication sign is meant)
+
 from __future__ import annotations
 
 from collections import defaultdict

@@ -172,7 +172,8 @@ def _born(everyone: list[Candidate], generation: int, index: int, rng) -> Candid
     if family:
         parents = (family[-1 - int(rng.integers(min(3, len(family))))].id,)
     if family and operator == "crossover":
-        parents += (max((c for c in everyone if c.score), key=_level).id,)
+        donor = max((c for c in everyone if c.score), key=_level).id
+        parents += (donor,) * (donor not in parents)
     return Candidate(
         generation,
         index,
