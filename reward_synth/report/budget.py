@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 import matplotlib as mpl
-import matplotlib.ticker
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from reward_synth.report.canvas import (
     FOUND,
@@ -130,7 +130,7 @@ def spending(line: Timeline) -> Markup:
             _shares(axes[1][column], across, shares, purposes)
             if spoken:
                 axes[2][column].step(across, line.tokens, where="post", color=INK)
-                axes[2][column].yaxis.set_major_locator(mpl.ticker.MaxNLocator(3))
+                axes[2][column].yaxis.set_major_locator(MaxNLocator(3))
             ticks_in_short(axes[-1][column])
         axes[0][0].set_ylabel("best so far")
         axes[1][0].set_ylabel("share")

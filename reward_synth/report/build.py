@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from reward_synth.feedback.scores import difference
 from reward_synth.files import atomic_write
-from reward_synth.report import plots, programs, words
+from reward_synth.report import nodes, plots, programs, words
 from reward_synth.report.budget import spending, timeline
 from reward_synth.report.entries import Entry, Videos, entries
 from reward_synth.report.map import reward_map
@@ -162,7 +162,8 @@ def _search(run: Run, trainings: Mapping[str, Curve], best: str) -> dict[str, An
     yields = {title: tallies(candidates, run.estimates, name) for title, name in by.items()}
     return {
         "tree": family_tree(candidates, best),
-        "legend": is_large(candidates),
+        "legend": nodes.LEGEND if is_large(candidates) else (),
+        "sign": nodes.sign,
         "cut": sum(fate(c) is Fate.CUT for c in candidates),
         "by_generation": plots.fitness_by_generation(generations, best) if run.scored else "",
         "learning": plots.learning_curves(curves, best) if trainings else "",

@@ -1,7 +1,5 @@
 """The family tree: generations down, lineages side by side, a line from each parent."""
 
-# ruff: noqa: RUF001 (the multiplication sign is meant)
-
 from __future__ import annotations
 
 from collections import defaultdict
@@ -10,8 +8,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from reward_synth.report.marks import Fate, Mark, cut_at, fate, marks, shades
-from reward_synth.report.words import number, plural
+from reward_synth.report import nodes
+from reward_synth.report.marks import Mark, marks, shades
+from reward_synth.report.words import plural
 from reward_synth.search.candidate import Candidate
 
 _ROOMY = 48  # candidates that are shown with their names
@@ -32,8 +31,8 @@ class _Grid:
         return self is _LARGE
 
 
-_LARGE = _Grid((88, 52), (98, 104))
-_SMALL = _Grid((18, 18), (25, 44))
+_LARGE = _Grid(nodes.LARGE, (98, 104))
+_SMALL = _Grid(nodes.SMALL, (25, 44))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +59,14 @@ def family_tree(candidates: Sequence[Candidate], best: str) -> Markup:
         for i, parent in enumerate(c.parents)
         if parent in places
     ]
-    nodes = [
-        _node(places[c.id], c, looks[c.lineage], shade.get(c.id), grid, best) for c in candidates
+    drawn = [
+        _node(
+            places[c.id],
+            c,
+            nodes.look(c, looks[c.lineage].colour, shade.get(c.id), best),
+            grid,
+        )
+        for c in candidates
     ]
     return Markup(
         '<svg class="tree{}" role="group" aria-label="Family tree of {}" '
@@ -73,7 +78,7 @@ def family_tree(candidates: Sequence[Candidate], best: str) -> Markup:
         _rows(rows, grid),
         Markup("").join(lines),
         _beginnings(candidates, places, looks, grid),
-        Markup("").join(nodes),
+        Markup("").join(drawn),
         w=width,
         h=height,
     )
@@ -198,106 +203,21 @@ def _line(
     )
 
 
-def _node(
-    place: tuple[int, int],
-    candidate: Candidate,
-    mark: Mark,
-    shade: float | None,
-    grid: _Grid,
-    best: str,
-) -> Markup:
-    x, y = place
-    w, h = grid.node
-    what, extras = _outcome(candidate), _extras(candidate)
-    title = f"{candidate.id}, lineage {candidate.lineage}: {what}"
-    kinds = [fate(candidate).value, f"l{mark.colour}"]
-    kinds += ["best"] * (candidate.id == best)
-    kinds += ["audited"] * candidate.audited + ["wildcard"] * candidate.wildcard
-    outline = _outline(candidate, x, y, w, h, grid)
-    ring = _ring(candidate, x, y, w, h, grid)
-    fill = (
-        Markup('<path class="fill" style="opacity:{}" d="{}"/>').format(
-            f"{0.08 + (0.4 if grid.named else 0.85) * shade:.2f}", outline
-        )
-        if shade is not None
-        else ""
+def _node(place: tuple[int, int], candidate: Candidate, look: nodes.Look, grid: _Grid) -> Markup:
+    became = nodes.outcome(candidate)
+    title = "; ".join(
+        [
+            f"{candidate.id}, lineage {candidate.lineage}: {became}",
+            *look.remarks,
+            *["the best"] * look.is_best,
+        ]
     )
     return Markup(
-        '<a href="#{}" class="node {}"><title>{}</title><path class="ground" d="{}"/>{}{}{}</a>'
+        '<a href="#{}" class="{}" transform="translate({} {})"><title>{}</title>{}</a>'
     ).format(
         candidate.id,
-        " ".join(kinds),
-        "; ".join([title, *extras, *(["the best"] * (candidate.id == best))]),
-        outline,
-        fill,
-        ring,
-        _lettering(candidate, what, extras, x, y, grid),
+        look.classes,
+        *place,
+        title,
+        nodes.card(look, candidate.id, became) if grid.named else nodes.sign(look),
     )
-
-
-def _outline(candidate: Candidate, x: int, y: int, w: int, h: int, grid: _Grid) -> str:
-    """Return the path of a node: round where scored, square where cut, a diamond for wildcards."""
-    if grid.named:
-        return (
-            f"M{x + 6} {y}h{w - 12}q6 0 6 6v{h - 12}q0 6-6 6h-{w - 12}q-6 0-6-6v-{h - 12}q0-6 6-6z"
-        )
-    if candidate.wildcard:
-        return f"M{x + 9} {y - 2}l11 11l-11 11l-11-11z"
-    if candidate.score is not None:
-        return f"M{x} {y + 9}a9 9 0 1 0 18 0a9 9 0 1 0-18 0z"
-    return f"M{x + 2} {y + 2}h14v14h-14z"
-
-
-def _ring(candidate: Candidate, x: int, y: int, w: int, h: int, grid: _Grid) -> Markup:
-    """Return the second outline of an audited candidate."""
-    if not candidate.audited:
-        return Markup("")
-    size = (x + 3, y + 3, w - 6, h - 6, 4) if grid.named else (x + 4, y + 4, 10, 10, 5)
-    return Markup('<rect class="ring" x="{}" y="{}" width="{}" height="{}" rx="{}"/>').format(*size)
-
-
-def _lettering(
-    candidate: Candidate, what: str, extras: Sequence[str], x: int, y: int, grid: _Grid
-) -> Markup:
-    if grid.named:
-        middle = x + grid.node[0] // 2
-        return Markup(
-            '<text x="{m}" y="{}">{}</text><text class="below" x="{m}" y="{}">{}</text>'
-            '<text class="extra" x="{m}" y="{}">{}</text>'
-        ).format(y + 17, candidate.id, y + 32, what, y + 45, ", ".join(extras), m=middle)
-    if candidate.score is not None:
-        runs = len(candidate.score.trainings)
-        if runs == 1:
-            return Markup("")
-        return Markup('<text class="runs" x="{}" y="{}">{}</text>').format(x + 20, y + 2, runs)
-    sign = {
-        Fate.CUT: str(cut_at(candidate)),
-        Fate.REJECTED: "×",
-        Fate.DUPLICATE: "=",
-        Fate.WAITING: "",
-    }[fate(candidate)]
-    return Markup('<text class="sign" x="{}" y="{}">{}</text>').format(x + 9, y + 13, sign)
-
-
-def _outcome(candidate: Candidate) -> str:
-    """Say in two or three words what became of a candidate."""
-    match fate(candidate):
-        case Fate.SCORED:
-            return number(candidate.score.fitness) if candidate.score else ""
-        case Fate.CUT:
-            return f"cut at rung {cut_at(candidate)}"
-        case Fate.REJECTED:
-            return f"no: {candidate.rejection.stage.value}" if candidate.rejection else ""
-        case Fate.DUPLICATE:
-            return "duplicate"
-        case Fate.WAITING:
-            return "not trained"
-
-
-def _extras(candidate: Candidate) -> list[str]:
-    runs = len(candidate.score.trainings) if candidate.score else 0
-    return [
-        *([f"{runs} trainings"] if runs > 1 else []),
-        *(["audited"] if candidate.audited else []),
-        *(["wildcard"] if candidate.wildcard else []),
-    ]

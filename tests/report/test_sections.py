@@ -58,7 +58,7 @@ KINDS = {
 
 def nodes(tree: str) -> dict[str, tuple[set[str], str]]:
     """Each node's classes and title, by id."""
-    found = re.findall(r'<a href="#(\w+)" class="node ([^"]*)"><title>([^<]*)</title>', tree)
+    found = re.findall(r'<a href="#(\w+)" class="node ([^"]*)"[^>]*><title>([^<]*)</title>', tree)
     return {id: (set(classes.split()), title) for id, classes, title in found}
 
 
@@ -87,8 +87,8 @@ def test_tree_says_how_often_a_candidate_was_trained():
 
 def columns(tree: str) -> dict[str, int]:
     """The left edge of each named node."""
-    grounds = re.findall(r'href="#(\w+)".*?<path class="ground" d="M(\d+) ', tree)
-    return {id: int(x) for id, x in grounds}
+    places = re.findall(r'href="#(\w+)" class="node [^"]*" transform="translate\((\d+) ', tree)
+    return {id: int(x) for id, x in places}
 
 
 def test_a_lineage_takes_over_the_lane_of_one_that_ended():
@@ -101,7 +101,7 @@ def test_a_lineage_takes_over_the_lane_of_one_that_ended():
 def test_nodes_do_not_overlap():
     many = [candidate(g, i, lineage=(i * 7 + g) % 4) for g in range(6) for i in range(12)]
     tree = family_tree(many, "")
-    places = re.findall(r'<path class="ground" d="M(\d+) (\d+)', tree)
+    places = re.findall(r'class="node [^"]*" transform="translate\((\d+) (\d+)', tree)
     assert len(set(places)) == len(many)
 
 
