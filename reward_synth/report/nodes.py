@@ -1,4 +1,4 @@
-"""The nodes of the family tree, with names where there is room and with signs where there is not."""
+"""The nodes of the family tree: named where there is room, with signs where there is not."""
 
 # ruff: noqa: RUF001 (the multiplication sign is meant)
 
