@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import json
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,32 +16,25 @@ from markupsafe import Markup
 
 from reward_synth.feedback.scores import difference
 from reward_synth.files import atomic_write
-from reward_synth.report import plots, programs, words
-from reward_synth.report.run import CONTENDERS, Run, read_run
-from reward_synth.report.tree import family_tree
-from reward_synth.search.candidate import Candidate
+from reward_synth.report import nodes, plots, programs, words
+from reward_synth.report.budget import spending, timeline
+from reward_synth.report.entries import Entry, Videos, entries
+from reward_synth.report.map import reward_map
+from reward_synth.report.marks import Fate, fate, marks
+from reward_synth.report.run import CONTENDERS, Curve, Run, read_run
+from reward_synth.report.rungs import rungs, standings_and_ends
+from reward_synth.report.tallies import duplicates, false_rejects, screens, tallies
+from reward_synth.report.tree import family_tree, is_large
 from reward_synth.search.store import Spent
 
 _HERE = Path(__file__).resolve().parent
 _VIDEO_BYTES = 9_000_000  # all videos together; a third more as base64
+_WHOLE = 60  # candidates whose sections hold all that is known of them
 _NAMES = {
     "found": "found reward",
     "expert": "human-written reward",
     "sparse": "success-only reward",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """A candidate with what its place in the report shows."""
-
-    candidate: Candidate
-    is_best: bool
-    code: Markup
-    compared_with: str
-    changes: Markup
-    video: Markup | None
-    file: str  # of the video; "" if there is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +59,9 @@ class _Gap:
 def build_report(folder: Path) -> Path:
     """Write report.html into a run folder and return its path.
 
-    The page stands alone: it loads nothing, runs no scripts, and everything in it
-    comes from the folder. It can be built at any time, also while the run goes on.
+    The page stands alone: it loads nothing, and everything in it comes from the folder. The
+    one script it runs opens details beside the tree; the page forbids any other. It can be
+    built at any time, also while the run goes on.
 
     Raises:
       RunError: there is no run in ``folder``, or it is of another format.
@@ -87,27 +84,21 @@ def build_report(folder: Path) -> Path:
         dollars=words.dollars,
     )
     environment.globals.update(plural=words.plural, between=words.between, names=_NAMES)
-    page = environment.get_template("report.html.j2").render(_content(run))
+    page = environment.get_template("report.html.j2").render(_content(run, environment))
     path = folder / "report.html"
     with atomic_write(path) as file:
         file.write(page.encode("utf-8", "replace"))  # a model's answer may hold lone surrogates
     return path
 
 
-def _content(run: Run) -> dict[str, Any]:
-    best, generations = run.best, run.generations
-    best_id = best.id if best else ""
-    videos = _Videos(run.folder)
+def _content(run: Run, environment: Environment) -> dict[str, Any]:
+    best = run.best
+    videos = Videos(run.folder, _VIDEO_BYTES)
     shown = {name: videos.embed(f"final/{name}/rollout.mp4") for name in CONTENDERS}
     if best and not shown["found"]:
         shown["found"] = videos.embed(f"{best.folder}/rollout.mp4")
-    embedded = {c.id: videos.embed(f"{c.folder}/rollout.mp4") for c in _by_merit(run)}
-    by_id = {c.id: c for c in run.candidates}
-    curves = {c.id: curve for c in run.candidates if (curve := run.curve(c))}
-    trained = {
-        number: [(c, curves[c.id]) for c in members if c.id in curves]
-        for number, members in generations.items()
-    }
+    trainings = {c.id: curve for c in run.candidates if (curve := run.curve(c))}
+    everyone = entries(run, marks(run.candidates), trainings, videos)
     scores = run.result.scores if run.result else {}
     found = scores.get("found")
     gaps = [
@@ -116,9 +107,15 @@ def _content(run: Run) -> dict[str, Any]:
         if found and name != "found" and (gap := difference(found, score))
     ]
     spent = run.spent()
+    script = (_HERE / "report.js").read_text(encoding="utf-8")
+    bodies = _bodies(everyone, environment) if len(everyone) > _WHOLE else {}
     return {
         "run": run,
         "css": Markup((_HERE / "report.css").read_text(encoding="utf-8")),
+        "js": Markup(script),
+        "js_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        "bodies": bodies,
+        "bodies_json": _in_script(bodies),
         "date": time.strftime("%-d %B %Y", time.gmtime(run.started)) if run.started else "",
         "authors": sorted({c.author for c in run.candidates}),
         "best": best,
@@ -127,70 +124,73 @@ def _content(run: Run) -> dict[str, Any]:
         "scores": scores,
         "gaps": gaps,
         "comparison": plots.comparison(scores, _NAMES) if scores else "",
-        "terms": plots.reward_terms(curves[best_id])
-        if best_id in curves and curves[best_id].terms
+        "terms": plots.reward_terms(trainings[best.id])
+        if best and best.id in trainings and trainings[best.id].terms
         else "",
-        "by_generation": plots.fitness_by_generation(generations, best_id) if run.scored else "",
-        "tree": family_tree(generations, best_id) if run.candidates else "",
-        "learning": plots.learning_curves(trained, best_id) if curves else "",
         "generations": {
-            number: [_entry(run.folder, c, by_id, embedded[c.id], c is best) for c in members]
-            for number, members in generations.items()
+            number: [entry for entry in everyone if entry.candidate.generation == number]
+            for number in run.generations
         },
         "planned": run.config.get("search", {}).get("generations", 0),
         "rejected": _reasons(run),
         "spent": spent,
+        "answers": {
+            purpose: sum(e.purpose == purpose and e.spent.tokens > 0 for e in run.expenses)
+            for purpose in spent
+        },
         "total": sum(spent.values(), Spent()),
+        "spending": spending(timeline(run)) if len(run.expenses) > 1 else "",
         "settings": dict(_flat(run.config)),
         "seeds": dict(_flat(run.seeds)),
+        **(_search(run, trainings, best.id if best else "") if run.candidates else {}),
     }
 
 
-class _Videos:
-    """Embeds videos until the page is as large as it should be."""
+def _search(run: Run, trainings: Mapping[str, Curve], best: str) -> dict[str, Any]:
+    """Return what the section about the search shows; there are candidates."""
+    candidates, generations = run.candidates, run.generations
+    curves = {
+        number: [(c, trainings[c.id]) for c in members if c.id in trainings]
+        for number, members in generations.items()
+    }
+    drawn, share = reward_map(run.distances, candidates, best) if run.distances else ("", 0.0)
+    by = {
+        "by operator": lambda c: c.kind,
+        "by lineage": lambda c: str(c.lineage),
+        "by author": lambda c: c.author,
+    }
+    yields = {title: tallies(candidates, run.estimates, name) for title, name in by.items()}
+    return {
+        "tree": family_tree(candidates, best),
+        "legend": nodes.LEGEND if is_large(candidates) else (),
+        "sign": nodes.sign,
+        "cut": sum(fate(c) is Fate.CUT for c in candidates),
+        "by_generation": plots.fitness_by_generation(generations, best) if run.scored else "",
+        "learning": plots.learning_curves(curves, best) if trainings else "",
+        "rungs": rungs(candidates),
+        "standings": standings_and_ends(candidates, best),
+        "screens": screens(candidates),
+        "duplicates": duplicates(candidates),
+        "false_rejects": false_rejects(candidates),
+        "tallies": {
+            title: rows for title, rows in yields.items() if any(row.improved.of for row in rows)
+        },
+        "map": drawn,
+        "map_share": share,
+        "marks": marks(candidates),
+        "mapped": {c.lineage for c in candidates if run.distances and c.id in run.distances.ids},
+    }
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._left = _VIDEO_BYTES
 
-    def embed(self, name: str) -> Markup | None:
-        """Return a data URI; None if there is no such video or no more room."""
-        path = self._folder / name
-        size = path.stat().st_size if path.is_file() else 0
-        if not 0 < size <= self._left:
-            return None
-        self._left -= size
-        data = base64.b64encode(path.read_bytes()).decode()
-        return Markup(f"data:video/mp4;base64,{data}")
+def _bodies(everyone: Sequence[Entry], environment: Environment) -> dict[str, str]:
+    """Return what the panel shows of each candidate, as HTML by id."""
+    body = vars(environment.get_template("candidates.html.j2").module)["body"]
+    return {entry.candidate.id: str(body(entry)) for entry in everyone}
 
 
-def _by_merit(run: Run) -> list[Candidate]:
-    scored = list(run.scored)
-    return scored + [c for c in run.candidates if c not in scored]
-
-
-def _entry(
-    folder: Path,
-    candidate: Candidate,
-    by_id: dict[str, Candidate],
-    video: Markup | None,
-    is_best: bool,
-) -> _Entry:
-    program = candidate.program
-    parent = next((p for p in map(by_id.get, candidate.parents) if p and p.program), None)
-    comparable = program and parent and parent.program
-    file = f"{candidate.folder}/rollout.mp4"
-    return _Entry(
-        candidate=candidate,
-        is_best=is_best,
-        code=programs.highlighted(program.source) if program else Markup(""),
-        compared_with=parent.id if parent and comparable else "",
-        changes=programs.difference(comparable.source, program.source)
-        if program and comparable
-        else Markup(""),
-        video=video,
-        file=file if (folder / file).is_file() else "",
-    )
+def _in_script(value: Any) -> Markup:  # noqa: ANN401 (any JSON value)
+    """Return JSON that cannot end the <script> it stands in."""
+    return Markup(json.dumps(value).replace("<", r"\u003c"))
 
 
 def _reasons(run: Run) -> dict[str, int]:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
+from reward_synth.feedback.estimates import Estimate, estimates
 from reward_synth.feedback.scores import Score
 from reward_synth.records import TaskDescription
 from reward_synth.search.candidate import Candidate
-from reward_synth.search.store import Spent, Store
+from reward_synth.search.store import Expense, Spent, Store
 
 T = TypeVar("T")
 
@@ -53,9 +54,22 @@ class Curve:
     terms: dict[str, np.ndarray]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
+class Distances:
+    """How unlike rewards are.
+
+    Attributes:
+      ids: of N candidates.
+      matrix: (N, N) EPIC distances (Gleave et al. 2021), 0 for the same and 1 for unrelated.
+    """
+
+    ids: tuple[str, ...]
+    matrix: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Run:
-    """What run.db holds. See DESIGN.md, "Run folder", for the files beside it."""
+    """What run.db holds; the files beside it are in the candidates' folders."""
 
     folder: Path
     version: str
@@ -66,8 +80,10 @@ class Run:
     layers: tuple[dict[str, Any], ...]
     result: Result | None
     candidates: tuple[Candidate, ...]
-    ledger: tuple[tuple[str, Spent], ...]
-    started: float | None
+    estimates: Mapping[str, Estimate]
+    expenses: tuple[Expense, ...]
+    events: tuple[tuple[float, str, dict[str, Any]], ...]
+    distances: Distances | None
 
     @property
     def name(self) -> str:
@@ -82,9 +98,15 @@ class Run:
 
     @property
     def best(self) -> Candidate | None:
-        """The candidate of the final comparison, or the search's best so far."""
+        """The candidate of the final comparison, or the best so far by cautious estimate."""
         compared = [c for c in self.candidates if self.result and c.id == self.result.best]
-        return next(iter(compared or self.scored), None)
+        leaders = sorted(self.scored, key=lambda c: -self.estimates[c.id].cautious)
+        return next(iter(compared or leaders), None)
+
+    @property
+    def started(self) -> float | None:
+        """When it began, Unix time; None if that is not recorded."""
+        return self.events[0][0] if self.events else None
 
     @property
     def generations(self) -> dict[int, list[Candidate]]:
@@ -99,8 +121,8 @@ class Run:
     def spent(self) -> dict[str, Spent]:
         """Return what each purpose took, in the order in which they first arose."""
         sums: dict[str, Spent] = {}
-        for purpose, spent in self.ledger:
-            sums[purpose] = sums.get(purpose, Spent()) + spent
+        for entry in self.expenses:
+            sums[entry.purpose] = sums.get(entry.purpose, Spent()) + entry.spent
         return sums
 
 
@@ -111,7 +133,7 @@ def read_run(folder: Path) -> Run:
       RunError: there is no run in ``folder``, or it is of another format.
     """
     with Store.read(folder) as store:
-        events = store.events()
+        candidates = tuple(store.candidates())
         return Run(
             folder=folder,
             version=store.get("version") or "",
@@ -121,9 +143,11 @@ def read_run(folder: Path) -> Run:
             seeds=store.get("seeds") or {},
             layers=tuple(store.get("layers") or ()),
             result=_maybe(_result, store.get("result")),
-            candidates=tuple(store.candidates()),
-            ledger=tuple((purpose, spent) for _, purpose, spent in store.ledger()),
-            started=events[0][0] if events else None,
+            candidates=candidates,
+            estimates=_estimates(candidates),
+            expenses=tuple(store.expenses()),
+            events=tuple(store.events()),
+            distances=_maybe(_distances, store.get("distances")),
         )
 
 
@@ -153,6 +177,28 @@ def _column(values: list[float | None]) -> np.ndarray:
 
 def _maybe(read: Callable[[Any], T], data: object) -> T | None:
     return None if data is None else read(data)
+
+
+def _estimates(candidates: Sequence[Candidate]) -> dict[str, Estimate]:
+    scores = {c.id: c.score for c in candidates if c.score and math.isfinite(c.score.fitness)}
+    return estimates({id: score.trainings for id, score in scores.items()})
+
+
+def _distances(data: dict[str, Any]) -> Distances | None:
+    """Return the distances between rewards that all have one; None if they are too few for a map.
+
+    A reward that does not vary has a distance to no other.
+    """
+    ids, count = data["ids"], len(data["ids"])
+    if count < 3:
+        return None
+    matrix = np.array(data["matrix"], float).reshape(count, count)
+    known = np.isfinite(matrix).sum(1)
+    kept = np.flatnonzero(known == known.max())
+    matrix = matrix[np.ix_(kept, kept)]
+    if len(kept) < 3 or not np.isfinite(matrix).all():
+        return None
+    return Distances(tuple(ids[i] for i in kept), matrix)
 
 
 def _result(data: dict[str, Any]) -> Result:

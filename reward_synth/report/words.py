@@ -61,3 +61,11 @@ def dollars(value: float) -> str:
 def plural(amount: int, noun: str) -> str:
     """Such as "1 candidate" or "6 candidates"."""
     return f"{amount} {noun}{'' if amount == 1 else 's'}"
+
+
+def compact(value: float) -> str:
+    """A large number in a few characters, such as "950", "1.5k" or "20M"."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:.3g}{letter}"
+    return f"{value:.3g}"

@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS jobs (id TEXT PRIMARY KEY, result TEXT NOT NULL) STRI
 CREATE TABLE IF NOT EXISTS ledger (
     id TEXT PRIMARY KEY, purpose TEXT NOT NULL, prompt_tokens INTEGER NOT NULL,
     completion_tokens INTEGER NOT NULL, dollars REAL NOT NULL, env_steps INTEGER NOT NULL,
-    seconds REAL NOT NULL) STRICT;
+    seconds REAL NOT NULL, time REAL NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS events (
     seq INTEGER PRIMARY KEY, time REAL NOT NULL, kind TEXT NOT NULL, detail TEXT NOT NULL) STRICT;
 """
@@ -61,6 +61,23 @@ class Spent:
 
     def __add__(self, other: Spent) -> Spent:
         return Spent(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class Expense:
+    """An entry in the ledger.
+
+    Attributes:
+      id: unique in the run; an entry of the same id takes its place.
+      purpose: what it was for, in a word or two.
+      time: when it was entered, Unix time; what it paid for ended then.
+      spent: what it took.
+    """
+
+    id: str
+    purpose: str
+    time: float
+    spent: Spent
 
 
 class Store:
@@ -180,15 +197,19 @@ class Store:
 
     def _charge(self, id: str, purpose: str, spent: Spent) -> None:
         self._db.execute(
-            "INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (id, purpose, *astuple(spent)),
+            "INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (id, purpose, *astuple(spent), time.time()),
         )
 
-    def ledger(self) -> list[tuple[str, str, Spent]]:
-        """Return the entries: (id, purpose, spent), in the order they were made."""
+    def expenses(self) -> list[Expense]:
+        """Return the ledger's entries in the order they were made."""
         columns = ", ".join(field.name for field in fields(Spent))
-        rows = self._db.execute(f"SELECT id, purpose, {columns} FROM ledger ORDER BY rowid")
-        return [(id, purpose, Spent(*spent)) for id, purpose, *spent in rows]
+        rows = self._db.execute(f"SELECT id, purpose, time, {columns} FROM ledger ORDER BY rowid")
+        return [Expense(id, purpose, when, Spent(*spent)) for id, purpose, when, *spent in rows]
+
+    def ledger(self) -> list[tuple[str, str, Spent]]:
+        """Return the same as (id, purpose, spent)."""
+        return [(entry.id, entry.purpose, entry.spent) for entry in self.expenses()]
 
     def spent(self) -> Spent:
         """Return the sum of the ledger."""

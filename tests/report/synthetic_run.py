@@ -1,15 +1,19 @@
 """A synthetic run folder, as the loop would have left it: fake numbers, real programs."""
 
+import itertools
 import json
+import math
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import numpy as np
 
 from reward_synth.feedback.scores import human_normalized, score
-from reward_synth.records import Field, Rejection, RewardProgram, Stage, TaskDescription
-from reward_synth.search.candidate import Candidate
-from reward_synth.search.config import RunConfig
+from reward_synth.records import Field, Finding, Rejection, RewardProgram, Stage, TaskDescription
+from reward_synth.search.candidate import Candidate, Standing
+from reward_synth.search.config import RunConfig, SearchSettings
 from reward_synth.search.store import Spent, Store
 
 GENERATIONS, CANDIDATES = 3, 6
@@ -79,9 +83,11 @@ def trained(candidate: Candidate, folder: Path) -> Candidate:
     )
 
 
-def write_metrics(folder: Path, level: float, rng: np.random.Generator) -> None:
+def write_metrics(
+    folder: Path, level: float, rng: np.random.Generator, iterations: int = 20
+) -> None:
     folder.mkdir(parents=True)
-    share = np.linspace(0.0, 1.0, 20)
+    share = np.linspace(0.0, 1.0, iterations)
     rows = [
         {
             "steps": int(2048 * (i + 1)),
@@ -132,3 +138,108 @@ def finish(folder: Path) -> None:
                 "normalized": human_normalized(scores["found"], scores["expert"], scores["sparse"]),
             },
         )
+
+
+def search(folder: Path, generations: int = 25, places: int = 20, iterations: int = 120) -> None:
+    """A search that uses all there is: lineages that start anew, screens, races, re-runs, a map."""
+    rng = np.random.default_rng(7)
+    everyone: list[Candidate] = []
+    clock = mock.patch("reward_synth.search.store.time.time", itertools.count(1.79e9, 9.0).__next__)
+    with clock, Store.open(folder) as store:
+        begin(store)
+        settings = SearchSettings(generations=generations, candidates=places)
+        store.put("config", asdict(RunConfig(search=settings)))
+        for generation in range(generations):
+            born = [_born(everyone, generation, index, rng) for index in range(places)]
+            born = [_raced(_screened(c, rng), folder, iterations, rng) for c in born]
+            everyone += born
+            store.save_candidates(born)
+            _charge(store, generation, places)
+            store.log("generation", number=generation)
+        store.put("distances", _distances([c for c in everyone if c.score][-60:], rng))
+
+
+def _level(candidate: Candidate) -> float:
+    """How good a synthetic reward is: its lineage's talent, and time."""
+    return 3.0 * math.sin(candidate.lineage) + 4.0 * candidate.generation**0.5
+
+
+def _born(everyone: list[Candidate], generation: int, index: int, rng) -> Candidate:
+    lineage = index % 3 + 3 * (generation // 6 if index % 3 else 0)
+    family = [c for c in everyone if c.lineage == lineage and c.score]
+    operator = ("structure", "thought: posture", "crossover", "parameters")[rng.integers(4)]
+    parents: tuple[str, ...] = ()
+    if family:
+        parents = (family[-1 - int(rng.integers(min(3, len(family))))].id,)
+    if family and operator == "crossover":
+        donor = max((c for c in everyone if c.score), key=_level).id
+        parents += (donor,) * (donor not in parents)
+    return Candidate(
+        generation,
+        index,
+        operator=operator if parents else "initial",
+        parents=parents,
+        author=("gpt-large", "gpt-small")[rng.integers(2)],
+        program=program(round(1 + generation + index / 100, 2)),
+        lineage=lineage,
+    )
+
+
+def _screened(candidate: Candidate, rng) -> Candidate:
+    luck = rng.random()
+    if luck < 0.06:
+        return candidate.rejected(Rejection(Stage.TRACE, "line 7: the state has no field 'foot'."))
+    if luck > 0.2:
+        return replace(candidate, findings=(Finding("scale", False, "Rewards are large."),))
+    screen = ("living reward", "duplicate", "exploit")[rng.integers(3)]
+    found = (Finding(screen, True, f"The {screen} screen objects: mend it."),)
+    if screen != "duplicate" and rng.random() < 0.4:
+        return replace(candidate, findings=found, audited=True)
+    return replace(candidate, findings=found).rejected(Rejection(Stage.SCREEN, found[0].words))
+
+
+def _raced(candidate: Candidate, folder: Path, iterations: int, rng) -> Candidate:
+    if candidate.rejection:
+        return candidate
+    level = _level(candidate) + rng.normal()
+    standings, wildcard = [], candidate.index == 7
+    share = 1.0
+    for rung, part in enumerate((0.15, 0.4)):
+        noisy = level * part + rng.normal() * (1.5 - rung)
+        kept = bool(wildcard or candidate.audited or noisy > _level(candidate) * part - 0.3)
+        steps = int(2048 * iterations * part)
+        standings.append(Standing(steps, noisy, noisy - 0.5, kept))
+        if not kept:
+            share = part
+            break
+    write_metrics(folder / candidate.folder, level * share, rng, max(2, int(iterations * share)))
+    candidate = replace(candidate, standings=tuple(standings), wildcard=wildcard)
+    if share < 1.0:
+        return candidate
+    trainings = [level + rng.normal(size=10) for _ in range(3 if candidate.index == 3 else 1)]
+    return replace(
+        candidate,
+        terms=("forward", "effort"),
+        score=score(trainings, [np.ones(10)] * len(trainings), [np.full(10, 200)]),
+        reflection=f"Episodes last 200 steps; fitness is {level:.1f}.",
+    )
+
+
+def _charge(store: Store, generation: int, places: int) -> None:
+    for purpose, spent in (
+        ("proposing and tracing", Spent(seconds=4.0)),
+        ("language model", Spent(2000 * places, 900 * places, 0.004 * places)),
+        ("screening", Spent(env_steps=2000 * places, seconds=2.0)),
+        ("racing", Spent(env_steps=400_000 * places, seconds=11.0)),
+        ("training", Spent(env_steps=250_000 * places, seconds=8.0)),
+        ("re-runs", Spent(env_steps=1_000_000, seconds=5.0)),
+    ):
+        store.charge(f"gen_{generation:02d}/{purpose}", purpose, spent)
+
+
+def _distances(candidates: list[Candidate], rng) -> dict[str, Any]:
+    places = np.array([[c.lineage, 0.3 * _level(c)] for c in candidates]) + rng.normal(
+        size=(len(candidates), 2)
+    )
+    matrix = np.linalg.norm(places[:, None] - places[None], axis=-1)
+    return {"ids": [c.id for c in candidates], "matrix": (matrix / matrix.max()).tolist()}

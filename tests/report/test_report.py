@@ -1,50 +1,25 @@
+import base64
+import hashlib
 import json
 import math
 import re
 import subprocess
 import sys
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
+from page import Page
 from synthetic_run import REJECTIONS, begin, candidates, finish, program, trained
 
 from reward_synth.errors import RunError
 from reward_synth.feedback.scores import Score, difference, score
-from reward_synth.records import Rejection, Stage
+from reward_synth.records import Finding, Rejection, Stage
 from reward_synth.report import programs, words
 from reward_synth.report.build import build_report
 from reward_synth.report.run import read_curve
-from reward_synth.search.store import Store
-
-
-class Page(HTMLParser):
-    """A page's tags, and its text outside of <style>."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
-        self.source = build_report(folder).read_text(encoding="utf-8")
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self._open: list[str] = []
-        self.feed(self.source)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        self._open.append(tag)
-
-    def handle_endtag(self, tag):
-        while self._open and self._open.pop() != tag:
-            pass
-
-    def handle_data(self, data):
-        if "style" not in self._open:
-            self.text += data
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.tags if name == tag]
+from reward_synth.search.store import Spent, Store
 
 
 @pytest.fixture(scope="module")
@@ -70,10 +45,18 @@ def test_contains_every_candidate(page):
         assert rejection.reason in page.text
 
 
-def test_loads_nothing_and_runs_nothing(page):
-    assert not {"script", "link", "iframe", "object", "embed", "img", "base", "form"} & {
+def test_loads_nothing_and_runs_only_its_own_script(page):
+    assert not {"link", "iframe", "object", "embed", "img", "base", "form"} & {
         name for name, _ in page.tags
     }
+    data, script = page.scripts
+    assert json.loads(data) == {}  # the sections of a small run hold everything
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    (policy,) = [m["content"] for m in page.all("meta") if m.get("http-equiv")]
+    assert policy == (
+        "default-src 'none'; style-src 'unsafe-inline'; media-src data:; "
+        f"script-src 'sha256-{digest}'"
+    )
     for name, attributes in page.tags:
         for key in ("src", "href", "xlink:href", "srcset", "poster", "action", "data"):
             value = attributes.get(key) or "#"
@@ -122,9 +105,9 @@ def test_videos_beyond_the_limit_are_named_instead(tmp_path, monkeypatch):
 
 def test_plots_take_their_colours_from_the_page(page):
     plots = [svg for svg in page.all("svg") if svg["class"] == "plot"]
-    assert len(plots) == 4
+    assert len(plots) == 5
     assert all(svg["role"] == "img" and svg["aria-label"] for svg in plots)
-    assert "#0102" not in page.source
+    assert not re.search("#010[23]", page.source)
 
 
 def test_is_the_same_when_built_again(finished, page):
@@ -134,7 +117,7 @@ def test_is_the_same_when_built_again(finished, page):
 ATTACK = '</code></pre><script>alert(1)</script><img src=x onerror="alert(2)">'
 
 
-def test_what_a_model_wrote_is_escaped(tmp_path):
+def test_what_a_model_wrote_is_escaped(tmp_path, monkeypatch):
     bad = "<b>$x</b>\ud800"
     with Store.open(tmp_path) as store:
         begin(store)
@@ -148,10 +131,29 @@ def test_what_a_model_wrote_is_escaped(tmp_path):
         store.put("versions", {ATTACK: ATTACK})
     metrics = tmp_path / first.folder / "metrics.jsonl"
     metrics.write_text(json.dumps({"steps": 1, "fitness": 1.0, "terms": {ATTACK: 1.0, bad: 2.0}}))
+    store_finding(tmp_path, first.id)
     page = Page(tmp_path)
-    assert not page.all("script")
+    assert len(page.all("script")) == 2
     assert not page.all("img")
     assert ATTACK in page.text
+    monkeypatch.setattr("reward_synth.report.build._WHOLE", 0)
+    page = Page(tmp_path)
+    assert len(page.all("script")) == 2
+    assert not page.all("img")
+    data, _ = page.scripts
+    assert "<" not in data
+    for body in json.loads(data).values():
+        inside = Page.of(body)
+        assert not inside.all("script")
+        assert not inside.all("img")
+    assert ATTACK in Page.of(json.loads(data)[first.id]).text
+
+
+def store_finding(folder: Path, id: str) -> None:
+    """Have a screen object in an attacker's words."""
+    with Store.open(folder) as store:
+        (candidate,) = [c for c in store.candidates() if c.id == id]
+        store.save_candidates([replace(candidate, findings=(Finding(ATTACK, False, ATTACK),))])
 
 
 def make_beginning(store: Store, folder: Path) -> None:
@@ -172,6 +174,12 @@ def make_unfinished(store: Store, folder: Path) -> None:
     store.save_candidates([*(trained(c, folder) for c in candidates(1)), *candidates(2)[6:]])
 
 
+def make_paid_only(store: Store, folder: Path) -> None:
+    begin(store)
+    store.charge("a", "language model", Spent(10, 20, 0.5))
+    store.charge("b", "language model", Spent(10, 20, 0.5))
+
+
 def make_all_rejected(store: Store, folder: Path) -> None:
     begin(store)
     rejection = Rejection(Stage.LINT, "imports are not allowed.")
@@ -183,6 +191,7 @@ def make_all_rejected(store: Store, folder: Path) -> None:
     [
         (make_empty, "The run has only begun"),
         (make_beginning, "The run has only begun"),
+        (make_paid_only, "The run has only begun"),
         (make_proposed, "6 candidates wait"),
         (make_unfinished, "There is no final comparison yet; 2 of 3 generations"),
         (make_all_rejected, "Of 6 candidates, 6 were turned down: 6 at lint"),

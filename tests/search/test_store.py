@@ -4,6 +4,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+import time
 from dataclasses import asdict
 
 import pytest
@@ -84,6 +85,29 @@ def test_the_ledger_adds_up_and_replaces_entries_of_the_same_id(tmp_path):
         store.charge("b", "answers", Spent(2, 4, 0.5, 0, 2.0))
         assert store.spent() == Spent(12, 24, 1.0, 0, 3.0)
         assert store.spent().tokens == 36
+
+
+def test_an_expense_has_the_time_at_which_it_was_entered(tmp_path):
+    with Store.open(tmp_path) as store:
+        before = time.time()
+        store.charge("a", "answers", Spent(seconds=1.0))
+        store.finish_job("b", {}, "training", Spent(env_steps=5))
+        after = time.time()
+        first, second = store.expenses()
+    assert before <= first.time <= second.time <= after
+    assert (second.id, second.purpose, second.spent) == ("b", "training", Spent(env_steps=5))
+
+
+def test_a_run_from_before_expenses_had_a_time_is_refused(tmp_path):
+    with Store.open(tmp_path) as store:
+        store.put("format", 1)
+        store.put("version", "0.1.0")
+    with sqlite3.connect(tmp_path / "run.db") as connection:
+        connection.execute("ALTER TABLE ledger DROP COLUMN time")
+    connection.close()
+    for opened in (Store.open, Store.read):
+        with pytest.raises(RunError, match=r"format 1\).*with that version"), opened(tmp_path):
+            pass
 
 
 def test_two_runs_cannot_share_a_folder(tmp_path):
