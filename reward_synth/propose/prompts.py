@@ -11,6 +11,7 @@ import jinja2
 
 from reward_synth.content import content_folder
 from reward_synth.propose.llm.records import Message
+from reward_synth.propose.proposer import Operator
 from reward_synth.records import Field, Rejection, TaskDescription
 
 MOST_HOME_VALUES = 24
@@ -49,27 +50,30 @@ def revise_messages(
     parent_source: str,
     reflection: str,
     *,
+    operator: Operator = Operator.REVISE,
     comment: str = "",
     elites: Sequence[Elite] = (),
     failures: Sequence[str] = (),
     sample: int | None = None,
 ) -> tuple[Message, ...]:
-    """Ask for a better program than the parent.
+    """Ask for a program that comes about by changing the parent.
 
     Args:
       description: the task.
       facade_names: the names of ``jnp`` that a program may use.
-      parent_source: the program to improve.
+      parent_source: the program to change.
       reflection: what training on it showed, as Markdown without headings above level 2.
+      operator: how to change it; one of those that need a model and a parent.
       comment: what a person who saw the policy said.
       elites: other programs of the run.
       failures: one line about each attempt that is not to be repeated.
-      sample: as in ``initial_messages``, for the kind of revision.
+      sample: as in ``initial_messages``, for the kind of change.
     """
     return _chat(
         "revise.md",
         description,
         facade_names,
+        operator=operator,
         parent=parent_source,
         reflection=reflection,
         comment=comment,

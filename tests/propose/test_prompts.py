@@ -19,6 +19,7 @@ from reward_synth.propose.prompts import (
     repair_messages,
     revise_messages,
 )
+from reward_synth.propose.proposer import Operator
 from reward_synth.records import Field, Rejection, Stage, TaskDescription
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -55,6 +56,11 @@ Episode length: 500 throughout.
 """
 ENDING = dataclasses.replace(PENDULUM, terminates=True, notes="")
 
+
+def changed(operator, **options):
+    return revise_messages(PENDULUM, FACADE, PARENT, REFLECTION, operator=operator, **options)
+
+
 CASES = {
     "initial": lambda: initial_messages(PENDULUM, FACADE),
     "initial_sample_0": lambda: initial_messages(PENDULUM, FACADE, 0),
@@ -70,6 +76,9 @@ CASES = {
         failures=("the state has no field 'angle'.", "total is nan\nin 3 states."),
         sample=4,
     ),
+    "structure": lambda: changed(Operator.STRUCTURE),
+    "thought": lambda: changed(Operator.THOUGHT, sample=2),
+    "simplify": lambda: changed(Operator.SIMPLIFY, sample=1),
     "repair": lambda: repair_messages(
         PENDULUM, FACADE, PARENT, Rejection(Stage.TRACE, "`pole_angle` is no field.")
     ),
@@ -112,6 +121,17 @@ def test_samples_differ_and_none_is_plain():
     texts = [initial_messages(PENDULUM, FACADE, sample)[1].content for sample in range(8)]
     assert len(set(texts)) == 8
     assert texts[0] == initial_messages(PENDULUM, FACADE)[1].content
+
+
+@pytest.mark.parametrize(
+    "operator", [op for op in Operator if op.needs_model and op is not Operator.INITIAL]
+)
+def test_every_operator_has_an_instruction_and_ways_of_its_own(operator):
+    texts = [changed(operator, sample=sample)[1].content for sample in (None, 0, 1, 2)]
+    assert texts[0] == texts[1]
+    assert len(set(texts)) == 3
+    others = {op: changed(op)[1].content for op in Operator if op.needs_model and op != "initial"}
+    assert [op for op, text in others.items() if text == texts[0]] == [operator]
 
 
 def test_the_example_program_is_one():
