@@ -20,6 +20,7 @@ _FEWEST = 3  # episodes in each group
 _FALSE_DISCOVERIES = 0.05  # share of what is told that may be chance
 _LEAST = 0.1  # of a quantity's spread over all steps; smaller differences are not worth telling
 _MOST = 4  # differences
+_ROUNDING = 1e-6  # relative differences that single precision makes
 _LAST = 0.1  # share of an episode's steps that count as its end
 
 
@@ -129,7 +130,7 @@ def _telling(quantities: Sequence[_Quantity], outcome: np.ndarray) -> list[tuple
     best: dict[str, tuple[_Quantity, float]] = {}
     tried: Counter[str] = Counter()
     for quantity in quantities:
-        if not np.isfinite(quantity.values).all() or np.ptp(quantity.values) == 0:
+        if np.ptp(quantity.values) <= _ROUNDING * np.abs(quantity.values).max():
             continue
         tried[quantity.source] += 1
         correlation = float(np.corrcoef(quantity.values, outcome)[0, 1])
@@ -163,6 +164,8 @@ def _quantities(
         for place in np.ndindex(field.shape):
             x = after[:, :, column]
             column += 1
+            if not np.isfinite(x[lived]).all():
+                continue
             name, unit = _name(description, field, place), _unit(field)
             scale = float(x[lived].std())
             mean = _mean(x, lived)

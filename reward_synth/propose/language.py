@@ -100,7 +100,9 @@ class LanguageProposer:
     def _messages(self, context: Context, brief: Brief, sample: int) -> tuple[Message, ...]:
         direction = None if brief.alike else sample
         if not brief.parents:
-            return initial_messages(context.description, self._facade_names, direction)
+            return initial_messages(
+                context.description, self._facade_names, direction, failures=brief.failures
+            )
         parent = brief.parents[0]
         return revise_messages(
             context.description,

@@ -31,7 +31,11 @@ class Elite:
 
 
 def initial_messages(
-    description: TaskDescription, facade_names: Sequence[str], sample: int | None = None
+    description: TaskDescription,
+    facade_names: Sequence[str],
+    sample: int | None = None,
+    *,
+    failures: Sequence[str] = (),
 ) -> tuple[Message, ...]:
     """Ask for a first program.
 
@@ -40,8 +44,9 @@ def initial_messages(
       facade_names: the names of ``jnp`` that a program may use.
       sample: index among independent samples; each but 0 is sent off into its own direction.
         None asks all alike, as Eureka does.
+      failures: one line about each attempt of the run that is not to be repeated.
     """
-    return _chat("initial.md", description, facade_names, sample=sample)
+    return _chat("initial.md", description, facade_names, failures=tuple(failures), sample=sample)
 
 
 def revise_messages(

@@ -101,9 +101,11 @@ def test_true_but_tiny_differences_are_left_out():
     assert contrast(ROBOT, state, length, success, fitness).differences == ()
 
 
-def test_a_field_that_became_infinite_is_passed_over():
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_field_that_became_infinite_is_passed_over(value):
     state, length, success, fitness = episodes()
-    state[3, 2, 1] = np.nan
+    state[3:, 2, 1] = value
+    state[3:, 3, 1] = -value
     state[-5:, :, 0] += np.linspace(8.0, 0.0, 10)
     assert words(contrast(ROBOT, state, length, success, fitness)) == ["tilt at the end"]
 

@@ -65,6 +65,9 @@ CASES = {
     "initial": lambda: initial_messages(PENDULUM, FACADE),
     "initial_sample_0": lambda: initial_messages(PENDULUM, FACADE, 0),
     "initial_sample_3": lambda: initial_messages(ENDING, FACADE, 3),
+    "initial_again": lambda: initial_messages(
+        PENDULUM, FACADE, failures=("total is nan\nin 3 states.",)
+    ),
     "revise": lambda: revise_messages(PENDULUM, FACADE, PARENT, REFLECTION),
     "revise_everything": lambda: revise_messages(
         ENDING,

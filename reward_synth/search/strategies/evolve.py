@@ -10,9 +10,10 @@ import numpy as np
 from reward_synth.propose.proposer import Brief, Operator
 from reward_synth.search.archive import Archive
 from reward_synth.search.bandit import Record, thompson
-from reward_synth.search.briefing import failures, parent_of
+from reward_synth.search.briefing import parent_of
 from reward_synth.search.candidate import Candidate
 from reward_synth.search.config import SearchSettings
+from reward_synth.search.setbacks import failures
 from reward_synth.search.weights import next_weights
 
 _FORGETS = 0.7  # what a success counts a generation later
@@ -67,11 +68,10 @@ def _brief(
     common = Brief(
         Operator.INITIAL,
         elites=tuple(parent_of(archive, c) for c in archive.leaders[: settings.elites]),
-        failures=failures(archive),
         lineage=lineage,
     )
     if not family:
-        return replace(common, elites=())
+        return replace(common, elites=(), failures=failures(archive))
     parent = max(family, key=lambda c: (_promise(archive, c), c.id))
     parents = [parent]
     weights = None
@@ -86,6 +86,7 @@ def _brief(
         common,
         operator=operator,
         parents=tuple(parent_of(archive, c) for c in parents),
+        failures=failures(archive, parent),
         weights=weights,
     )
 
