@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from reward_synth.feedback.contrast import Contrast, contrast
+from reward_synth.feedback.contrast import Contrast, contrast, ending
 from reward_synth.feedback.scores import Score
 from reward_synth.records import TaskDescription
 from reward_synth.rollout.episodes import ENDS, Rollouts
@@ -31,7 +31,8 @@ class Evidence:
       at_limit: (T, 2) share of the steps in which it is near the one and the other.
       ends: how they ended: cause to count.
       contrast: what bad episodes have in common; None if they cannot be told from good ones.
-      episode_steps: steps of a full episode.
+      ending: what was sudden about the end of those that ended early, if that were most.
+      description: the task.
     """
 
     terms: tuple[str, ...]
@@ -44,7 +45,8 @@ class Evidence:
     at_limit: np.ndarray
     ends: Mapping[str, int]
     contrast: Contrast | None
-    episode_steps: int
+    ending: Contrast | None
+    description: TaskDescription
 
 
 def evidence_of(
@@ -65,6 +67,7 @@ def evidence_of(
     """
     fitness = rollouts.episode_fitness
     happened = np.arange(len(rollouts.action))[:, None] < rollouts.length
+    early = rollouts.end == ENDS.index("terminated")
     term_range, at_limit = _limits(rollouts.terms[happened])
     return Evidence(
         terms=terms,
@@ -77,7 +80,10 @@ def evidence_of(
         at_limit=at_limit,
         ends={name: int((rollouts.end == i).sum()) for i, name in enumerate(ENDS)},
         contrast=contrast(description, rollouts.state, rollouts.length, rollouts.success, fitness),
-        episode_steps=description.episode_steps,
+        ending=ending(description, rollouts.state[:, early], rollouts.length[early])
+        if early.mean() > 0.5
+        else None,
+        description=description,
     )
 
 
@@ -85,9 +91,10 @@ def _limits(terms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the range, (T, 2), of terms, (steps, T), and the shares, (T, 2), near its ends.
 
     The range is that of the middle 98% of steps, so that one spike of an unbounded penalty does
-    not make all others look like none.
+    not make all others look like none. A term that hardly varies is near both all the time.
     """
     low, high = np.percentile(np.asarray(terms, float), [1, 99], axis=0)
-    near = _NEAR * (high - low)
+    size = np.maximum(np.abs(low), np.abs(high))
+    near = np.where(high - low <= _NEAR * size, np.inf, _NEAR * (high - low))
     shares = (terms <= low + near).mean(0), (terms >= high - near).mean(0)
     return np.stack([low, high], 1), np.stack(shares, 1)

@@ -20,6 +20,7 @@ _MOST_FINDINGS = 6
 _STUCK = 0.8  # share of steps near a limit from which on a term teaches nothing
 _LOW_EXPLAINED_VARIANCE = 0.2
 _HIGH_KL = 0.05
+_GAPS = " A dash: no episode ended then."
 _ENDS = {
     "terminated": "ended early",
     "time limit": "lasted to the time limit",
@@ -35,6 +36,8 @@ def reflect(evidence: Evidence) -> str:
     parts = [_curves(evidence), _outcome(evidence)]
     if evidence.contrast is not None and evidence.contrast.differences:
         parts.append(_apart(evidence.contrast))
+    if evidence.ending is not None and evidence.ending.differences:
+        parts.append(_end(evidence.ending))
     listed = "\n".join(f"- {finding}" for finding in findings(evidence)[:_MOST_FINDINGS])
     return "\n\n".join([*parts, f"## Findings\n\n{listed}"])
 
@@ -68,14 +71,15 @@ def _curves(evidence: Evidence) -> str:
         f"Means over training, start to end, in {_POINTS} parts; terms per step. Share: of the "
         "sum of all terms' absolute values, at limit: steps near the term's lowest or highest "
         "value, both in the final policy's episodes. Correlation: Spearman's, of the term with "
-        "the fitness over training.",
+        f"the fitness over training.{_GAPS if any(np.isnan(fitness)) else ''}",
         "",
         "| | over training | share | at limit | correlation |",
         "|---|---|---|---|---|",
     ]
     for name, values, *rest in rows:
-        parts = ", ".join(_short(value) for value in snapshots(_numbers(values)))
-        lines.append(f"| {' | '.join([name, parts, *rest])} |")
+        parts = [_short(value) for value in snapshots(_numbers(values))]
+        course = ", ".join(parts) if len(set(parts)) > 1 else f"{parts[0]} throughout"
+        lines.append(f"| {' | '.join([name, course, *rest])} |")
     if len(shown) < len(shares):
         lines += ["", f"{len(shares) - len(shown)} smaller terms are left out here."]
     return "\n".join(lines)
@@ -99,16 +103,11 @@ def _outcome(evidence: Evidence) -> str:
         f"The final policy, without exploration noise, on {count} held-out episodes: fitness "
         f"{_short(float(evidence.episode_fitness.mean()))} (worst {_short(worst)}, median "
         f"{_short(median)}, best {_short(best)}), success {score.success:.0%}, "
-        f"{score.length:.0f} of {evidence.episode_steps} steps; {ends}."
+        f"{score.length:.0f} of {evidence.description.episode_steps} steps; {ends}."
     )
 
 
 def _apart(contrast: Contrast) -> str:
-    lines = []
-    for d in contrast.differences:
-        least = 0.01 * max(abs(d.bad), abs(d.good))
-        bad, good = (_rounded(value if abs(value) > least else 0.0) for value in (d.bad, d.good))
-        lines.append(f"- {d.quantity}: {bad}, against {good} {d.unit}".rstrip())
     return "\n".join(
         [
             "## What bad episodes have in common",
@@ -116,9 +115,28 @@ def _apart(contrast: Contrast) -> str:
             f"Means over {contrast.bad} of these episodes, against {contrast.good}. This goes with "
             "how well they went; it need not be the cause.",
             "",
-            *lines,
+            *_lines(contrast),
         ]
     )
+
+
+def _end(ending: Contrast) -> str:
+    return "\n".join(
+        [
+            "## What happens before an episode ends early",
+            "",
+            "Means over the last tenth of the steps, against those before.",
+            "",
+            *_lines(ending),
+        ]
+    )
+
+
+def _lines(contrast: Contrast) -> Iterator[str]:
+    for d in contrast.differences:
+        least = 0.01 * max(abs(d.bad), abs(d.good))
+        bad, good = (_rounded(value if abs(value) > least else 0.0) for value in (d.bad, d.good))
+        yield f"- {d.quantity}: {bad}, against {good} {d.unit}".rstrip()
 
 
 def _about_return(evidence: Evidence) -> Iterator[str]:
@@ -135,12 +153,15 @@ def _about_return(evidence: Evidence) -> Iterator[str]:
 
 
 def _about_terms(evidence: Evidence) -> Iterator[str]:
-    shares = _shares(evidence)
+    shares, ends = _shares(evidence), evidence.description.terminates
     for i, term in enumerate(evidence.terms):
         values = _numbers([line["terms"][term] for line in evidence.curve])
         scale = np.abs(values).max(initial=0.0)
         if scale == 0.0:
             yield f"Term {term!r} was zero throughout: nothing ever reached it."
+        elif np.ptp(values) < 0.02 * scale and evidence.at_limit[i].min() == 1.0:
+            pays = "pays for going on, and for nothing else" if ends else "teaches nothing"
+            yield f"Term {term!r} is much the same in every step: it {pays}."
         elif np.ptp(values) < 0.02 * scale:
             yield (
                 f"Term {term!r} moved by less than 2% over training: it is saturated or out of the "
@@ -155,8 +176,8 @@ def _about_terms(evidence: Evidence) -> Iterator[str]:
 def _about_limit(term: str, ends: np.ndarray, shares: np.ndarray) -> Iterator[str]:
     """Say what it means that a term that did move is stuck; a penalty may well be near zero."""
     (low, high), (at_low, at_high) = ends, shares
-    if low == high:
-        yield f"Term {term!r} is the same in every step of the final policy: it teaches no more."
+    if at_low == at_high == 1.0:
+        yield f"Term {term!r} is much the same in all of the final policy's steps: it is saturated."
     elif at_high >= _STUCK and high > 0:
         yield (
             f"Term {term!r} is at its highest in {at_high:.0%} of the final policy's steps: there "
@@ -182,7 +203,14 @@ def _about_episodes(evidence: Evidence) -> Iterator[str]:
     if ended_early == len(evidence.episode_fitness):
         yield (
             f"Every held-out episode was terminated early, after {evidence.score.length:.0f} of "
-            f"{evidence.episode_steps} steps on average."
+            f"{evidence.description.episode_steps} steps on average."
+        )
+    trained = snapshots(_numbers([line["fitness"] for line in evidence.curve]))[-1]
+    shown = float(evidence.episode_fitness.mean())
+    if trained - shown > 0.5 * max(abs(trained), abs(shown)):
+        yield (
+            f"Without exploration noise the policy does far worse ({_short(shown)}) than it did in "
+            f"training ({_short(trained)}): what it does hangs on chance."
         )
     if evidence.ends.get("diverged", 0):
         yield "The simulation diverged: the policy found motions that physics cannot follow."

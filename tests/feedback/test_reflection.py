@@ -36,10 +36,21 @@ APART = Contrast(
     "the 3 worst",
     "the 3 best",
     (
-        Difference("length of the episode", "steps", 43.0, 312.4, 0.97),
-        Difference("torso_tilt at the end", "rad", 0.8123, 0.0491, -0.91),
-        Difference("action 'hip' on average", "", -0.1, -0.00004, 0.88),
+        Difference("length of the episode", "steps", 43.0, 312.4),
+        Difference("torso_tilt at the end", "rad", 0.8123, 0.0491),
+        Difference("action 'hip' on average", "", -0.1, -0.00004),
     ),
+)
+FALL = Contrast("the last tenth", "before", (Difference("torso_height", "m", 0.4, 1.2),))
+ROBOT = TaskDescription(
+    name="robot",
+    sentence="Stand.",
+    notes="",
+    fields=(Field("tilt", (), "rad", "world", "pitch", (0.0,)),),
+    actions=("hip",),
+    timestep=0.02,
+    episode_steps=1000,
+    terminates=True,
 )
 
 
@@ -56,13 +67,14 @@ def evidence(ends=None, episode_return=10.0, terms=((5.0, 4.0),), **changes):
         at_limit=np.array([[0.01, 0.3], [0.02, 0.66]]),
         ends=ends or {"terminated": 1, "time limit": 2, "diverged": 0},
         contrast=None,
-        episode_steps=1000,
+        ending=None,
+        description=ROBOT,
     )
 
 
 def test_golden():
     """Regenerate with REWARD_SYNTH_GOLDEN=write."""
-    rendered = reflect(replace(evidence(), contrast=APART)) + "\n"
+    rendered = reflect(replace(evidence(), contrast=APART, ending=FALL)) + "\n"
     if os.environ.get("REWARD_SYNTH_GOLDEN") == "write":
         GOLDEN.write_text(rendered)
     assert rendered == GOLDEN.read_text()
@@ -85,6 +97,7 @@ def test_a_healthy_training_has_no_findings():
             {"curve_terms": lambda p: {"forward": p, "upright": 0.5}},
             "'upright' moved by less than 2%",
         ),
+        ({"fitness": lambda p: 5 * p}, "Without exploration noise the policy does far worse (2)"),
         ({"fitness": lambda p: -p}, "earns this reward by something other than the task"),
         ({"length": lambda p: 200 - 150 * p}, "Episodes got shorter"),
         ({"kl": 0.2}, "Updates were large"),
@@ -116,7 +129,7 @@ def test_findings_from_the_episodes(outcome, words):
         ((0.0, 0.5), (0.0, 0.9), "'upright' is at its highest in 90%"),
         ((0.0, 0.5), (0.9, 0.0), "'upright' is at its lowest in 90% of steps: it is rarely"),
         ((-0.5, 0.0), (0.9, 0.0), "'upright' costs the most it can in 90%"),
-        ((0.3, 0.3), (1.0, 1.0), "'upright' is the same in every step"),
+        ((0.3, 0.3), (1.0, 1.0), "'upright' is much the same in all"),
     ],
 )
 def test_findings_about_limits(ends, shares, words):
@@ -127,6 +140,27 @@ def test_findings_about_limits(ends, shares, words):
     )
     (found,) = findings(stuck)
     assert words in found
+
+
+@pytest.mark.parametrize(("terminates", "words"), [(True, "for going on"), (False, "nothing")])
+def test_a_living_reward_teaches_something_only_where_life_can_end(terminates, words):
+    living = replace(
+        evidence(curve_terms=lambda p: {"forward": p, "upright": 0.5}),
+        at_limit=np.array([[0.0, 0.0], [1.0, 1.0]]),
+        description=replace(ROBOT, terminates=terminates),
+    )
+    (found,) = findings(living)
+    assert "'upright' is much the same in every step" in found
+    assert words in found
+
+
+def test_a_curve_that_stands_still_is_one_number_and_gaps_are_explained():
+    text = reflect(evidence(length=50.0))
+    assert "| 50 throughout |" in text
+    assert "A dash" not in text
+    gaps = reflect(evidence(curve_fitness=lambda p: None if p < 0.5 else p))
+    assert "| -, -, " in gaps
+    assert "A dash: no episode ended then." in gaps
 
 
 def test_a_penalty_that_is_hardly_ever_incurred_is_nothing_to_mend():
@@ -186,19 +220,9 @@ def rollouts():
 
 
 def test_evidence_of_rollouts():
-    robot = TaskDescription(
-        name="robot",
-        sentence="Stand.",
-        notes="",
-        fields=(Field("tilt", (), "rad", "world", "pitch", (0.0,)),),
-        actions=("hip",),
-        timestep=0.02,
-        episode_steps=100,
-        terminates=True,
-    )
     ran = rollouts()
     result = score([ran.episode_fitness], [ran.success], [ran.length])
-    found = evidence_of(ran, [line(0)], result, ("alive", "cost"), robot)
+    found = evidence_of(ran, [line(0)], result, ("alive", "cost"), ROBOT)
     assert found.ends == {"terminated": 3, "time limit": 6, "diverged": 0}
     np.testing.assert_allclose(found.episode_fitness[:3], [2, 3, 4])
     np.testing.assert_allclose(found.episode_terms[3], [50.0, -50.0], rtol=1e-6)
@@ -208,9 +232,37 @@ def test_evidence_of_rollouts():
     assert -1.0 <= found.term_range[1, 0] < -0.9
     assert found.at_limit[1].max() < 0.1
     assert found.contrast.bad == "the 3 that failed"
+    assert found.ending is None  # most lasted
     quantities = {d.quantity: d for d in found.contrast.differences}
     assert quantities["length of the episode"].bad == 30
     assert any("tilt" in quantity for quantity in quantities)
+
+
+def test_where_most_episodes_end_early_evidence_says_how():
+    ran = rollouts()
+    tilt = np.zeros_like(ran.state)
+    tilt[19:] = 1.0  # in the last 2 of 20 steps
+    ran = replace(
+        ran,
+        length=np.full(9, 20),
+        end=np.full(9, ENDS.index("terminated")),
+        success=np.zeros(9, bool),
+        state=tilt,
+    )
+    result = score([ran.episode_fitness], [ran.success], [ran.length])
+    found = evidence_of(ran, [line(0)], result, ("forward", "upright"), ROBOT)
+    assert found.ends["terminated"] == 9
+    assert [d.quantity for d in found.ending.differences] == ["tilt"]
+    assert "What happens before an episode ends early" in reflect(found)
+
+
+def test_a_term_that_hardly_varies_is_constant():
+    ran = rollouts()
+    terms = 5.0 + 0.01 * np.random.default_rng(1).normal(size=ran.terms.shape)
+    ran = replace(ran, terms=terms)
+    result = score([ran.episode_fitness], [ran.success], [ran.length])
+    found = evidence_of(ran, [line(0)], result, ("alive", "cost"), ROBOT)
+    assert (found.at_limit == 1.0).all()
 
 
 def test_snapshots_average_and_leave_gaps():
