@@ -145,7 +145,8 @@ def fenced(text: str, language: str = "") -> str:
     """Return the text as a Markdown code block whose fence the text cannot close."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    return f"{fence}{language}\n{text.strip()}\n{fence}"
+    body = re.sub(r"\A(?:[ \t]*\n)+", "", text).rstrip()  # the first line keeps its indentation
+    return f"{fence}{language}\n{body}\n{fence}"
 
 
 def one_line(text: str) -> str:

@@ -10,7 +10,7 @@ from reward_synth.propose.prompts import fenced
 from reward_synth.propose.proposer import Parent
 from reward_synth.search.archive import Archive
 from reward_synth.search.candidate import Candidate
-from reward_synth.search.changes import aim_of, change_of, diff, shortened
+from reward_synth.search.changes import aim_of, change_of, diff, same_structure, shortened
 
 _MOST_ANCESTORS = 5
 _MOST_NOTES = 4
@@ -64,6 +64,26 @@ def parent_of(archive: Archive, candidate: Candidate) -> Parent:
 def plain_parent_of(archive: Archive, candidate: Candidate) -> Parent:
     """Return a scored candidate with its curves and outcome alone, as Eureka shows it."""
     return _parent(archive, candidate, candidate.reflection.split("\n## ")[0].strip())
+
+
+def elites_of(archive: Archive, parent: Candidate, count: int) -> tuple[Parent, ...]:
+    """Return the best candidates to show beside a parent: other programs than it, each once.
+
+    Those that differ from it or from a better one in WEIGHTS alone are passed over.
+    """
+    shown = [parent]
+    for candidate in archive.leaders:
+        if len(shown) > count:
+            break
+        if not any(_alike(candidate, other) for other in shown):
+            shown.append(candidate)
+    return tuple(parent_of(archive, candidate) for candidate in shown[1:])
+
+
+def _alike(one: Candidate, other: Candidate) -> bool:
+    assert one.program is not None
+    assert other.program is not None
+    return same_structure(one.program, other.program)
 
 
 def _parent(archive: Archive, candidate: Candidate, reflection: str) -> Parent:
@@ -152,6 +172,9 @@ def _last_step(archive: Archive, candidate: Candidate) -> str:
     if gain is not None and not gain.sure:
         brought += ", which may be noise"
     lines = diff(parent.program, candidate.program)
+    silent = parent.program.rationale == candidate.program.rationale
+    if _alike(candidate, parent) and (silent or not lines):
+        return f"Against {parent.id}{brought}."  # the path has named the weights
     if not lines:
         return f"Against {parent.id} it was written anew{brought}."
     return f"Its difference to {parent.id}{brought}:\n\n{fenced(lines, 'diff')}"

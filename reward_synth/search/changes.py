@@ -41,6 +41,11 @@ def change_of(program: RewardProgram, before: RewardProgram | None = None) -> st
     return shortened(said[-1].removeprefix("Change:")) if said else aim_of(program)
 
 
+def same_structure(one: RewardProgram, other: RewardProgram) -> bool:
+    """Whether two programs differ in docstrings, comments and the numbers of WEIGHTS alone."""
+    return _structure(one.source) == _structure(other.source)
+
+
 def diff(before: RewardProgram, after: RewardProgram) -> str:
     """Return the lines of code that differ, marked - and +, with one line around them.
 
@@ -67,6 +72,22 @@ def _paragraphs(rationale: str) -> Iterator[str]:
     for paragraph in re.split(r"\n\s*\n|\n\s*(?=Change:)", rationale.strip()):
         if paragraph.strip():
             yield " ".join(paragraph.split())
+
+
+def _structure(source: str) -> str:
+    """Return a program's syntax without docstrings and the table of WEIGHTS."""
+    tree = syntax_tree(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            del node.body[0]
+    tree.body = [node for node in tree.body if not _is_table(node)]
+    return ast.dump(tree)
+
+
+def _is_table(node: ast.stmt) -> bool:
+    if not isinstance(node, ast.Assign):
+        return False
+    return any(isinstance(target, ast.Name) and target.id == "WEIGHTS" for target in node.targets)
 
 
 def _code(source: str) -> Iterator[str]:

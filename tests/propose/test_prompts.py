@@ -154,3 +154,7 @@ def test_text_from_others_is_never_rendered_as_a_template():
 
 def test_a_fence_cannot_be_closed_from_inside():
     assert fenced("a ``` b", "text") == "````text\na ``` b\n````"
+
+
+def test_a_block_keeps_the_indentation_of_its_first_line():
+    assert fenced("\n  \n  a\n b\n\n") == "```\n  a\n b\n```"

@@ -8,12 +8,13 @@ import pytest
 
 from reward_synth.search.briefing import (
     ancestors_of,
+    elites_of,
     gain_of,
     parent_of,
     plain_parent_of,
     summary_of,
 )
-from reward_synth.search.changes import aim_of, change_of, diff
+from reward_synth.search.changes import aim_of, change_of, diff, same_structure
 from tests.search.archives import (
     ALL,
     BASE,
@@ -32,11 +33,41 @@ GOLDEN = Path(__file__).parent / "golden" / "briefing.md"
 
 def test_golden():
     """Regenerate with REWARD_SYNTH_GOLDEN=write."""
-    parent = parent_of(ALL, BEST)
-    rendered = f"{parent.reflection}\n\n# As an elite\n\n{parent.summary}\n"
+    parent, child = parent_of(ALL, BEST), parent_of(ALL, CHILD)
+    rendered = (
+        f"{parent.reflection}\n\n# Its parent\n\n{child.reflection}\n\n# As an elite\n\n"
+        f"{child.summary}\n"
+    )
     if os.environ.get("REWARD_SYNTH_GOLDEN") == "write":
         GOLDEN.write_text(rendered)
     assert rendered == GOLDEN.read_text()
+
+
+def test_the_last_step_is_shown_as_code_unless_it_was_in_weights_alone():
+    text = parent_of(ALL, CHILD).reflection
+    assert '+        "forward": w["forward"] * jnp.tanh(forward),' in text
+    assert "```diff" not in parent_of(ALL, BEST).reflection
+    words = changed("words.", forward="jnp.tanh(forward)")
+    retold = replace(CHILD, generation=4, parents=(CHILD.id,), program=words)
+    text = parent_of(archive(BASE, CHILD, retold), retold).reflection
+    assert "anew" not in text
+    assert "Against g01c00: fitness" in text
+
+
+def test_elites_are_other_programs_than_the_parent_each_once():
+    other = replace(RIVAL, program=program(forward="forward**2"))
+    again = replace(RIVAL, index=7, program=program("Told anew.", "forward**2", 3.0))
+    known = archive(BASE, other, again, CHILD, BEST)
+    assert [elite.id for elite in elites_of(known, BEST, 2)] == ["g00c01", "g00c00"]
+    assert len(elites_of(known, BEST, 1)) == 1
+    assert elites_of(known, BEST, 0) == ()
+
+
+def test_a_structure_is_the_code_without_words_and_weights():
+    assert same_structure(program("One.", weight=1.0), program("Another.", weight=2.0))
+    assert not same_structure(program(), program(forward="forward**2"))
+    constant = replace(program(), source="LIMIT = 1.0\n" + program().source)
+    assert not same_structure(constant, program())
 
 
 def test_a_founder_has_no_path_and_one_without_notes_no_notes():
