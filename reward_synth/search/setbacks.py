@@ -21,7 +21,9 @@ _DESIGN = {
     Stage.SCREEN: "turned down before training",
     Stage.TRAIN: "failed in training",
 }
-_CODE = dict.fromkeys((Stage.PARSE, Stage.LINT, Stage.TRACE, Stage.VERIFY), "did not run")
+_CODE: dict[Stage, str] = dict.fromkeys(
+    (Stage.PARSE, Stage.LINT, Stage.TRACE, Stage.VERIFY), "did not run"
+)
 _FEWEST_IN_RACE = 4
 
 
