@@ -37,8 +37,10 @@ def change_of(program: RewardProgram, before: RewardProgram | None = None) -> st
             if name in old and old[name] != value
         ]
         return shortened(f"other weights: {', '.join(moved)}") if moved else "a change of code"
-    said = [p for p in _paragraphs(program.rationale) if p.startswith("Change:")]
-    return shortened(said[-1].removeprefix("Change:")) if said else aim_of(program)
+    said = [
+        p.removeprefix("Change:") for p in _paragraphs(program.rationale) if p.startswith("Change:")
+    ]
+    return (shortened(said[-1]) if said else "") or aim_of(program)
 
 
 def same_structure(one: RewardProgram, other: RewardProgram) -> bool:

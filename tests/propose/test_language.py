@@ -154,6 +154,14 @@ def test_syntax_is_changed_without_a_model():
     assert len(model.asked) == 1
 
 
+def test_where_nothing_needs_a_model_none_is_asked():
+    model = FakeModel("A", error=ModelError("A is gone."))
+    writer, _ = proposer(model)
+    (written,) = writer.propose(CONTEXT, [Brief(Operator.PARAMETERS, (parent(0),))])
+    assert written.author == "offline"
+    assert writer.repair(CONTEXT, []) == []
+
+
 def question(brief):
     model = FakeModel("A")
     proposer(model)[0].propose(CONTEXT, [brief])

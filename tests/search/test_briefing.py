@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reward_synth.search.briefing import (
     ancestors_of,
@@ -136,6 +138,15 @@ def test_what_a_program_says_of_itself():
     )
     assert aim_of(program("")) == "it does not say what for."
     assert len(change_of(program("Change: " + "word " * 100))) <= 140
+
+
+@given(st.text(), st.text())
+def test_whatever_a_docstring_holds_a_phrase_is_one_short_line(one, other):
+    for rationale in (one, f"{one}\n\nChange:{other}"):
+        written = replace(program(), rationale=rationale)
+        for phrase in (aim_of(written), change_of(written)):
+            assert phrase == " ".join(phrase.split())
+            assert 0 < len(phrase) <= 140
 
 
 def test_diff_is_about_code_alone():
