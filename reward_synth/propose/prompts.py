@@ -11,6 +11,7 @@ import jinja2
 
 from reward_synth.content import content_folder
 from reward_synth.propose.llm.records import Message
+from reward_synth.propose.proposer import Operator
 from reward_synth.records import Field, Rejection, TaskDescription
 
 MOST_HOME_VALUES = 24
@@ -30,7 +31,11 @@ class Elite:
 
 
 def initial_messages(
-    description: TaskDescription, facade_names: Sequence[str], sample: int | None = None
+    description: TaskDescription,
+    facade_names: Sequence[str],
+    sample: int | None = None,
+    *,
+    failures: Sequence[str] = (),
 ) -> tuple[Message, ...]:
     """Ask for a first program.
 
@@ -39,8 +44,9 @@ def initial_messages(
       facade_names: the names of ``jnp`` that a program may use.
       sample: index among independent samples; each but 0 is sent off into its own direction.
         None asks all alike, as Eureka does.
+      failures: one line about each attempt of the run that is not to be repeated.
     """
-    return _chat("initial.md", description, facade_names, sample=sample)
+    return _chat("initial.md", description, facade_names, failures=tuple(failures), sample=sample)
 
 
 def revise_messages(
@@ -49,27 +55,30 @@ def revise_messages(
     parent_source: str,
     reflection: str,
     *,
+    operator: Operator = Operator.REVISE,
     comment: str = "",
     elites: Sequence[Elite] = (),
     failures: Sequence[str] = (),
     sample: int | None = None,
 ) -> tuple[Message, ...]:
-    """Ask for a better program than the parent.
+    """Ask for a program that comes about by changing the parent.
 
     Args:
       description: the task.
       facade_names: the names of ``jnp`` that a program may use.
-      parent_source: the program to improve.
+      parent_source: the program to change.
       reflection: what training on it showed, as Markdown without headings above level 2.
+      operator: how to change it; one of those that need a model and a parent.
       comment: what a person who saw the policy said.
       elites: other programs of the run.
       failures: one line about each attempt that is not to be repeated.
-      sample: as in ``initial_messages``, for the kind of revision.
+      sample: as in ``initial_messages``, for the kind of change.
     """
     return _chat(
         "revise.md",
         description,
         facade_names,
+        operator=operator,
         parent=parent_source,
         reflection=reflection,
         comment=comment,
@@ -136,7 +145,8 @@ def fenced(text: str, language: str = "") -> str:
     """Return the text as a Markdown code block whose fence the text cannot close."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    return f"{fence}{language}\n{text.strip()}\n{fence}"
+    body = re.sub(r"\A(?:[ \t]*\n)+", "", text).rstrip()  # the first line keeps its indentation
+    return f"{fence}{language}\n{body}\n{fence}"
 
 
 def one_line(text: str) -> str:

@@ -19,13 +19,16 @@ class Parent:
       id: the candidate, such as ``"g01c03"``.
       program: its reward program.
       fitness: higher is better; how it is computed stays unknown to proposers.
-      reflection: how its training went, in words.
+      reflection: how its training went and what led to it, as Markdown without headings above
+        level 2.
+      summary: the same in a line or two, for when it is shown beside others.
     """
 
     id: str
     program: RewardProgram
     fitness: float
     reflection: str
+    summary: str = ""
 
 
 class Operator(StrEnum):

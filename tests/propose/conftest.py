@@ -1,5 +1,6 @@
 """A chat server on this machine that misbehaves on demand."""
 
+import asyncio
 import json
 import threading
 from collections.abc import Callable
@@ -191,7 +192,7 @@ def ask(requests):
 
     def run(model, n=1):
         delivered = {}
-        answers = model.complete(requests(n), delivered.__setitem__)
+        answers = asyncio.run(model.complete(requests(n), delivered.__setitem__))
         assert delivered == dict(enumerate(answers))
         return answers
 

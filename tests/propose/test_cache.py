@@ -1,5 +1,6 @@
 """Answers survive a crash and are paid for once."""
 
+import asyncio
 import json
 import logging
 from dataclasses import replace
@@ -31,7 +32,7 @@ def test_after_a_crash_only_the_rest_is_asked(server, cached, requests, ask):
             raise Crash
 
     with pytest.raises(Crash):
-        cached(concurrency=1).complete(requests(6), crash_on_third)
+        asyncio.run(cached(concurrency=1).complete(requests(6), crash_on_third))
     asked = len(server.bodies)
     assert asked == 3
 
@@ -60,7 +61,7 @@ def test_other_sampling_is_another_answer(server, cached, ask, change):
 def test_samples_of_the_same_messages_are_apart(server, cached, requests):
     (request,) = requests(1)
     samples = [replace(request, sample=i) for i in range(3)]
-    cached().complete(samples, lambda *_: None)
+    asyncio.run(cached().complete(samples, lambda *_: None))
     assert len(server.bodies) == 3
 
 
@@ -80,9 +81,9 @@ def test_a_corrupt_file_is_reported_and_asked_again(server, cached, requests, as
 
 def test_paid_failures_are_kept_and_unpaid_ones_asked_again(server, cached, requests):
     server.plays(server.answers("ok"), server.answers("half", finish="length"), server.fails(400))
-    first = cached(concurrency=1).complete(requests(3), lambda *_: None)
+    first = asyncio.run(cached(concurrency=1).complete(requests(3), lambda *_: None))
     assert [type(a) for a in first] == [Completion, Failure, Failure]
-    again = cached(concurrency=1).complete(requests(2), lambda *_: None)
+    again = asyncio.run(cached(concurrency=1).complete(requests(2), lambda *_: None))
     assert len(server.bodies) == 3
     assert again[1].completion.text == "half"
     assert again[1].completion.cached

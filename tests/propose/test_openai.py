@@ -1,5 +1,6 @@
 """The client against servers that behave, and mostly against those that do not."""
 
+import asyncio
 import email.utils
 import logging
 import socket
@@ -141,7 +142,7 @@ def test_wrong_key_later_stops_the_rest_and_keeps_what_arrived(server, model, re
     server.plays(answer, answer, answer, wrong)
     delivered = {}
     with pytest.raises(ModelError, match="revoked"):
-        model(concurrency=2).complete(requests(20), delivered.__setitem__)
+        asyncio.run(model(concurrency=2).complete(requests(20), delivered.__setitem__))
     assert len(delivered) == 3
     assert len(server.bodies) <= 5  # at most one more was in flight
 
@@ -376,7 +377,9 @@ def test_budget_stops_the_rest_and_keeps_what_arrived(server, model, requests):
 
     delivered = {}
     with pytest.raises(BudgetError):
-        model(before_request=spend, concurrency=2).complete(requests(9), delivered.__setitem__)
+        asyncio.run(
+            model(before_request=spend, concurrency=2).complete(requests(9), delivered.__setitem__)
+        )
     assert sorted(delivered) == [0, 1, 2]
     assert len(server.bodies) == 3
 
@@ -386,4 +389,4 @@ def test_callback_errors_are_not_swallowed(server, model, requests):
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        model().complete(requests(3), full)
+        asyncio.run(model().complete(requests(3), full))

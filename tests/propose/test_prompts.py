@@ -19,6 +19,7 @@ from reward_synth.propose.prompts import (
     repair_messages,
     revise_messages,
 )
+from reward_synth.propose.proposer import Operator
 from reward_synth.records import Field, Rejection, Stage, TaskDescription
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -55,10 +56,18 @@ Episode length: 500 throughout.
 """
 ENDING = dataclasses.replace(PENDULUM, terminates=True, notes="")
 
+
+def changed(operator, **options):
+    return revise_messages(PENDULUM, FACADE, PARENT, REFLECTION, operator=operator, **options)
+
+
 CASES = {
     "initial": lambda: initial_messages(PENDULUM, FACADE),
     "initial_sample_0": lambda: initial_messages(PENDULUM, FACADE, 0),
     "initial_sample_3": lambda: initial_messages(ENDING, FACADE, 3),
+    "initial_again": lambda: initial_messages(
+        PENDULUM, FACADE, failures=("total is nan\nin 3 states.",)
+    ),
     "revise": lambda: revise_messages(PENDULUM, FACADE, PARENT, REFLECTION),
     "revise_everything": lambda: revise_messages(
         ENDING,
@@ -70,6 +79,9 @@ CASES = {
         failures=("the state has no field 'angle'.", "total is nan\nin 3 states."),
         sample=4,
     ),
+    "structure": lambda: changed(Operator.STRUCTURE),
+    "thought": lambda: changed(Operator.THOUGHT, sample=2),
+    "simplify": lambda: changed(Operator.SIMPLIFY, sample=1),
     "repair": lambda: repair_messages(
         PENDULUM, FACADE, PARENT, Rejection(Stage.TRACE, "`pole_angle` is no field.")
     ),
@@ -114,6 +126,17 @@ def test_samples_differ_and_none_is_plain():
     assert texts[0] == initial_messages(PENDULUM, FACADE)[1].content
 
 
+@pytest.mark.parametrize(
+    "operator", [op for op in Operator if op.needs_model and op is not Operator.INITIAL]
+)
+def test_every_operator_has_an_instruction_and_ways_of_its_own(operator):
+    texts = [changed(operator, sample=sample)[1].content for sample in (None, 0, 1, 2)]
+    assert texts[0] == texts[1]
+    assert len(set(texts)) == 3
+    others = {op: changed(op)[1].content for op in Operator if op.needs_model and op != "initial"}
+    assert [op for op, text in others.items() if text == texts[0]] == [operator]
+
+
 def test_the_example_program_is_one():
     system = initial_messages(PENDULUM, FACADE)[0].content
     example = system.split("```python\n")[1].split("```")[0]
@@ -131,3 +154,7 @@ def test_text_from_others_is_never_rendered_as_a_template():
 
 def test_a_fence_cannot_be_closed_from_inside():
     assert fenced("a ``` b", "text") == "````text\na ``` b\n````"
+
+
+def test_a_block_keeps_the_indentation_of_its_first_line():
+    assert fenced("\n  \n  a\n b\n\n") == "```\n  a\n b\n```"

@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 
 from reward_synth.errors import ModelError
@@ -29,7 +31,7 @@ def test_a_continued_run_skips_what_it_has_used(folder, ask):
 def test_running_out_says_how_many_there_were(folder, requests):
     delivered = {}
     with pytest.raises(ModelError) as info:
-        ReplayModel(folder).complete(requests(5), delivered.__setitem__)
+        asyncio.run(ReplayModel(folder).complete(requests(5), delivered.__setitem__))
     assert str(info.value) == (
         f"the replay folder {folder} ran out: it holds 4 answers and one more was asked for. "
         "Record more, or ask for fewer candidates."

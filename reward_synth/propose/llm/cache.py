@@ -62,7 +62,7 @@ class CachedModel:
         """The model's identity."""
         return self.model.identity
 
-    def complete(self, requests: Sequence[Request], on_answer: OnAnswer) -> list[Answer]:
+    async def complete(self, requests: Sequence[Request], on_answer: OnAnswer) -> list[Answer]:
         """Answer from the folder what is there, then ask the model for the rest."""
         answers: dict[int, Answer] = {}
         for index, request in enumerate(requests):
@@ -79,7 +79,7 @@ class CachedModel:
                 self._save(self.path(requests[index]), requests[index], completion)
             on_answer(index, answer)
 
-        fresh = self.model.complete([requests[index] for index in missing], keep)
+        fresh = await self.model.complete([requests[index] for index in missing], keep)
         answers.update(zip(missing, fresh, strict=True))
         return [answers[index] for index in range(len(requests))]
 

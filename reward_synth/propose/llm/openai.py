@@ -38,8 +38,7 @@ class OpenAIModel:
 
     Every sample is a request of its own, since many servers ignore ``n``. The first request of
     all goes alone: a wrong key or model costs one request, and a parameter that the server
-    refuses is found out once. ``complete`` runs an event loop, so call it from a thread that
-    has none.
+    refuses is found out once.
 
     Args:
       settings: server, model and sampling.
@@ -81,13 +80,10 @@ class OpenAIModel:
             "max_tokens": s.max_tokens,
         }
 
-    def complete(self, requests: Sequence[Request], on_answer: OnAnswer) -> list[Answer]:
+    async def complete(self, requests: Sequence[Request], on_answer: OnAnswer) -> list[Answer]:
         """Answer every request; see ``LanguageModel.complete``."""
         if not requests:
             return []
-        return asyncio.run(self._complete(requests, on_answer))
-
-    async def _complete(self, requests: Sequence[Request], on_answer: OnAnswer) -> list[Answer]:
         answers: dict[int, Answer] = {}
         todo = iter(range(len(requests)))  # shared: each worker takes the next index
         stopping = asyncio.Event()

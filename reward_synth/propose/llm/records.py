@@ -72,6 +72,7 @@ class FailureKind(StrEnum):
     SERVER = "server"
     TIMEOUT = "timeout"
     CONNECTION = "connection"
+    MODEL = "model"
     BUDGET = "budget"
 
 
@@ -107,13 +108,13 @@ class LanguageModel(Protocol):
         """All that shapes the answers besides the request; part of the cache's key. No secrets."""
         ...
 
-    def complete(self, requests: Sequence[Request], on_answer: OnAnswer) -> list[Answer]:
-        """Answer every request, several at a time.
+    async def complete(self, requests: Sequence[Request], on_answer: OnAnswer) -> list[Answer]:
+        """Answer every request, several at a time; other models may answer theirs meanwhile.
 
         Args:
           requests: what to answer.
           on_answer: called with (index into ``requests``, answer) as each one arrives, in any
-            order, from the calling thread.
+            order, on the event loop's thread.
 
         Returns:
           The answers in the order of ``requests``. A request that fails takes its own place as

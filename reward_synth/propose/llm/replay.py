@@ -47,7 +47,7 @@ class ReplayModel:
         """The folder."""
         return {"replay": str(self.folder.resolve())}
 
-    def complete(self, requests: Sequence[Request], on_answer: OnAnswer) -> list[Answer]:
+    async def complete(self, requests: Sequence[Request], on_answer: OnAnswer) -> list[Answer]:
         """Answer the requests with the next files; see ``LanguageModel.complete``."""
         answers: list[Answer] = []
         for index in range(len(requests)):

@@ -9,7 +9,7 @@ import numpy as np
 
 from reward_synth.propose.proposer import Brief, Operator
 from reward_synth.search.archive import Archive
-from reward_synth.search.briefing import parent_of
+from reward_synth.search.briefing import plain_parent_of
 from reward_synth.search.candidate import Candidate
 from reward_synth.search.config import SearchSettings
 
@@ -36,7 +36,7 @@ class Eureka:
         if parent is None:
             brief = Brief(Operator.INITIAL, alike=True)
         else:
-            brief = Brief(Operator.REVISE, (parent_of(archive, parent),), alike=True)
+            brief = Brief(Operator.REVISE, (plain_parent_of(archive, parent),), alike=True)
         return (brief,) * settings.candidates
 
     def best(self, archive: Archive) -> Candidate | None:

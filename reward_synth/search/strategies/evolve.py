@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from reward_synth.propose.proposer import Brief, Operator
 from reward_synth.search.archive import Archive
 from reward_synth.search.bandit import Record, thompson
-from reward_synth.search.briefing import failures, parent_of
+from reward_synth.search.briefing import elites_of, parent_of
 from reward_synth.search.candidate import Candidate
 from reward_synth.search.config import SearchSettings
+from reward_synth.search.setbacks import failures
 from reward_synth.search.weights import next_weights
 
 _FORGETS = 0.7  # what a success counts a generation later
@@ -64,14 +65,8 @@ def _brief(
 ) -> Brief:
     """Return a brief for a child of a lineage; of its founder if it has none to build on."""
     family = _of_lineage(archive.leaders, lineage)
-    common = Brief(
-        Operator.INITIAL,
-        elites=tuple(parent_of(archive, c) for c in archive.leaders[: settings.elites]),
-        failures=failures(archive),
-        lineage=lineage,
-    )
     if not family:
-        return replace(common, elites=())
+        return Brief(Operator.INITIAL, failures=failures(archive), lineage=lineage)
     parent = max(family, key=lambda c: (_promise(archive, c), c.id))
     parents = [parent]
     weights = None
@@ -82,11 +77,13 @@ def _brief(
         parents += donors[: 1 + int(rng.integers(2))][-1:]
     elif operator is Operator.PARAMETERS:
         weights = next_weights(archive, parent, rng)
-    return replace(
-        common,
-        operator=operator,
+    return Brief(
+        operator,
         parents=tuple(parent_of(archive, c) for c in parents),
+        elites=elites_of(archive, parent, settings.elites),
+        failures=failures(archive, parent),
         weights=weights,
+        lineage=lineage,
     )
 
 

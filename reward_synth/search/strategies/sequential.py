@@ -8,9 +8,10 @@ import numpy as np
 
 from reward_synth.propose.proposer import Brief, Operator
 from reward_synth.search.archive import Archive
-from reward_synth.search.briefing import failures, parent_of
+from reward_synth.search.briefing import parent_of
 from reward_synth.search.candidate import Candidate, best_of
 from reward_synth.search.config import SearchSettings
+from reward_synth.search.setbacks import failures
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,9 @@ class Sequential:
         last = best_of(archive.scored_in(archive.last_scored))
         if last is None:
             return (Brief(Operator.INITIAL),) * settings.candidates
-        brief = Brief(Operator.REVISE, (parent_of(archive, last),), failures=failures(archive))
+        brief = Brief(
+            Operator.REVISE, (parent_of(archive, last),), failures=failures(archive, last)
+        )
         return (brief,) * settings.candidates
 
     def best(self, archive: Archive) -> Candidate | None:
