@@ -17,6 +17,7 @@ from reward_synth.feedback.reflection import Evidence, reflect
 from reward_synth.feedback.scores import Score, human_normalized, score
 from reward_synth.records import Rejection, Stage
 from reward_synth.reward.rewards import Reward, expert_reward, sparse_reward, traced_reward
+from reward_synth.reward.transforms.caps import Caps
 from reward_synth.rollout.episodes import ENDS, Rollouts, evaluate
 from reward_synth.search.candidate import Candidate
 from reward_synth.search.config import RunConfig
@@ -24,6 +25,7 @@ from reward_synth.search.listener import Comparison
 from reward_synth.search.proposals import load_traced
 from reward_synth.search.seeds import derive_seed
 from reward_synth.search.store import Spent
+from reward_synth.search.transforms import as_trained, caps_of
 from reward_synth.task.task import Task
 from reward_synth.train import job, sb3
 from reward_synth.train.policy import Policy
@@ -83,8 +85,14 @@ class Trainer:
         seed = self.config.seed
         folders = [self.folder / candidates[k].folder for k in chosen]
         results, rollouts, steps = self._train(
-            rewards,
-            [derive_seed(seed, "train", candidates[k].id) for k in chosen],
+            [
+                Member(
+                    reward,
+                    derive_seed(seed, "train", candidates[k].id),
+                    self._caps(candidates[k], reward),
+                )
+                for k, reward in zip(chosen, rewards, strict=True)
+            ],
             folders,
             self.search_steps(),
             [derive_seed(seed, "evaluate")] * len(chosen),
@@ -104,6 +112,7 @@ class Trainer:
         began = time.monotonic()
         found = self._load(best)
         assert isinstance(found, Reward), found
+        caps = self._caps(best, found)
         rewards = {"found": found, "sparse": sparse_reward(self.task)}
         if self.task.expert_reward is not None:
             rewards = {"found": found, "expert": expert_reward(self.task)} | rewards
@@ -111,8 +120,12 @@ class Trainer:
         places = [(name, i) for name in rewards for i in range(count)]
         # Paired: the i-th training of each reward has the same seed and the same test episodes.
         _, rollouts, steps = self._train(
-            [rewards[name] for name, _ in places],
-            [derive_seed(seed, "final", i) for _, i in places],
+            [
+                Member(
+                    rewards[name], derive_seed(seed, "final", i), caps if name == "found" else None
+                )
+                for name, i in places
+            ],
             [self.folder / "final" / name / f"seed_{i}" for name, i in places],
             self.final_steps(),
             [derive_seed(seed, "final episodes", i) for _, i in places],
@@ -139,8 +152,7 @@ class Trainer:
 
     def _train(
         self,
-        rewards: Sequence[Reward],
-        seeds: Sequence[int],
+        members: Sequence[Member],
         folders: Sequence[Path],
         steps: int,
         test_seeds: Sequence[int],
@@ -148,16 +160,16 @@ class Trainer:
         checkpoint: Path,
     ) -> tuple[list[Policy | Rejection], list[Rollouts | None], int]:
         """Train, then run held-out episodes; the last value is the environment steps it took."""
-        if not rewards:
+        if not members:
             return [], [], 0
 
         def on_iteration(done: int, progress: Sequence[Progress | None]) -> None:
             fitness = [p.fitness for p in progress if p and math.isfinite(p.fitness)]
-            self.on_progress(done * len(rewards), max(fitness, default=math.nan))
+            self.on_progress(done * len(members), max(fitness, default=math.nan))
 
         results = train_with(self.config.trainer, self.config.backend)(
             self.task,
-            [Member(reward, seed) for reward, seed in zip(rewards, seeds, strict=True)],
+            members,
             folders,
             self.config.train,
             steps,
@@ -165,14 +177,14 @@ class Trainer:
             threads=self.config.threads,
             on_iteration=on_iteration,
         )
-        rollouts: list[Rollouts | None] = [None] * len(rewards)
+        rollouts: list[Rollouts | None] = [None] * len(members)
         trained = [(k, result) for k, result in enumerate(results) if isinstance(result, Policy)]
-        taken = steps * len(rewards)
+        taken = steps * len(members)
         if trained:
             found = evaluate(
                 self.task,
                 [policy for _, policy in trained],
-                [rewards[k] for k, _ in trained],
+                [members[k].reward for k, _ in trained],
                 [test_seeds[k] for k, _ in trained],
                 episodes,
                 threads=self.config.threads,
@@ -186,7 +198,13 @@ class Trainer:
     def _load(self, candidate: Candidate) -> Reward | Rejection:
         if candidate.rejection is not None:
             return candidate.rejection
-        return traced_reward(load_traced(candidate, self.folder), self.task)
+        reward = traced_reward(load_traced(candidate, self.folder), self.task)
+        if isinstance(reward, Rejection):
+            return reward
+        return as_trained(reward, self.config, self.task)
+
+    def _caps(self, candidate: Candidate, reward: Reward) -> Caps | None:
+        return caps_of(candidate, reward, self.config, self.task, self.folder)
 
     def _scored(self, candidate: Candidate, rollouts: Rollouts, folder: Path) -> Candidate:
         fitness = rollouts.episode_fitness
