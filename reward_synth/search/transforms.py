@@ -10,12 +10,13 @@ from reward_synth.gym.resolve import program
 from reward_synth.reward.rewards import Reward
 from reward_synth.reward.transforms import transformed
 from reward_synth.reward.transforms.caps import Caps, caps_from
-from reward_synth.reward.transitions import Transitions
+from reward_synth.reward.transitions import Transitions, measure
 from reward_synth.rollout.explore import explore
 from reward_synth.search.candidate import Candidate
 from reward_synth.search.config import RunConfig
 from reward_synth.search.seeds import derive_seed
 from reward_synth.task.task import Task
+from reward_synth.train.memory import out_of_memory
 
 # 2,048 steps: as many as rewards are compiled for.
 _ENVS, _STEPS = 32, 64
@@ -27,7 +28,10 @@ def as_trained(reward: Reward, config: RunConfig, task: Task) -> Reward:
     if transform in ("none", "caps"):
         return reward
     seed = derive_seed(config.seed, "references")
-    return transformed(reward, transform, _references(task, seed, config.threads), seed)
+    references = _references(task, seed, config.threads)
+    return (
+        transformed(reward, transform, references, seed) if _works(reward, references) else reward
+    )
 
 
 def caps_of(
@@ -64,7 +68,19 @@ def caps_of(
     if not trained:
         return None
     seed = derive_seed(config.seed, "references")
-    return caps_from(reward, _references(task, seed, config.threads), trained)
+    references = _references(task, seed, config.threads)
+    return caps_from(reward, references, trained) if _works(reward, references) else None
+
+
+def _works(reward: Reward, references: Transitions) -> bool:
+    """Whether a reward can be computed; if not, training will drop it, and say so."""
+    try:
+        measure(reward, references)
+    except Exception as error:  # a generated reward must not end the others
+        if out_of_memory(error):
+            raise
+        return False
+    return True
 
 
 @lru_cache(maxsize=1)

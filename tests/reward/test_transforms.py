@@ -112,6 +112,12 @@ def test_par_copes_with_references_that_hardly_differ(reference, paid):
     assert abs(same - paid) < 0.05
 
 
+def test_par_is_not_blinded_by_a_few_references_that_explode():
+    reference = np.where(np.arange(100) % 25 == 0, 1e30, LEVELS.state[:, 0])
+    below, above = values(par(LEVEL, steps_of(reference)), np.array([0.0, 1.0]))
+    assert above > below + 0.1
+
+
 def test_par_is_finite_at_extremes():
     x = np.array([-1e38, -1e6, 0.0, 1e6, 1e38])
     found = par(LEVEL, LEVELS)
@@ -183,6 +189,11 @@ def test_carl_leaves_alone_what_has_no_penalties_or_is_composed_already():
 
     composed = Reward(("speed", "upright"), np.zeros(0, np.float32), jax.jit(product))
     assert carl(composed, references()) is composed
+
+
+def test_carl_leaves_alone_what_is_not_finite_in_the_references():
+    singular = reward_of(lambda x, w: (x[0], -jnp.log(jnp.abs(x[1]))), ("speed", "far"))
+    assert carl(singular, steps_of(np.ones(20), np.arange(20.0))) is singular
 
 
 def test_carl_is_finite_at_extremes():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from reward_synth.gym.resolve import program
+from reward_synth.reward.rewards import Reward
 from reward_synth.reward.transitions import measure
 from reward_synth.rollout.episodes import Rollouts
 from reward_synth.search.candidate import best_of
@@ -19,7 +20,7 @@ from reward_synth.search.config import (
 )
 from reward_synth.search.loop import start
 from reward_synth.search.store import Store
-from reward_synth.search.transforms import caps_of
+from reward_synth.search.transforms import as_trained, caps_of
 from reward_synth.task import load_task
 from reward_synth.train.config import PPOConfig
 from tests.search.test_loop import Ear
@@ -73,6 +74,15 @@ def test_published_rewards_are_compared_as_they_were_published(finished, task):
     folder, _ = finished
     expert = Rollouts.load(folder / "final" / "expert" / "seed_0" / "rollout.npz")
     np.testing.assert_allclose(expert.reward, expert.terms.sum(-1), atol=1e-5)
+
+
+def test_a_reward_that_cannot_be_computed_is_left_to_the_training_to_drop(config, task, tmp_path):
+    def crash(state, action, next_state, weights):
+        raise MemoryError("while compiling")
+
+    broken = Reward(("only",), np.zeros(0, np.float32), crash)
+    carl = replace(config, train=replace(config.train, transform="carl"))
+    assert as_trained(broken, carl, task) is broken
 
 
 def test_caps_come_from_trainings_of_earlier_generations(finished, config, task, tmp_path):

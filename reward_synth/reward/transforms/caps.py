@@ -36,6 +36,7 @@ _RATE = 0.5
 _FEWEST_POINTS = 12
 _FEWEST_ON_A_SIDE = 4
 _EVIDENCE = 10.0  # "very strong", Kass & Raftery (1995), "Bayes Factors", table in section 3.2
+_JOINTS = 50  # quantiles at which lines are tried to be broken
 _STILL_RISING = 0.1  # of the slope before
 _SAME = 1e-3  # how exactly two terms must be proportional to be the same
 
@@ -176,7 +177,7 @@ def caps_from(
 def _broken_lines(u: np.ndarray, v: np.ndarray) -> list[tuple[float, float, float, float]]:
     """Return (squared error, slope before, slope behind, joint) of the best fit for each joint."""
     fits = []
-    for joint in np.unique(u):
+    for joint in np.unique(np.quantile(u, np.linspace(0.0, 1.0, _JOINTS))):
         before, behind = np.minimum(u - joint, 0.0), np.maximum(u - joint, 0.0)
         if min(np.count_nonzero(before), np.count_nonzero(behind)) >= _FEWEST_ON_A_SIDE:
             error, (_, *slopes) = _least_squares(v, before, behind)
@@ -198,7 +199,7 @@ def _least_squares(v: np.ndarray, *columns: np.ndarray) -> tuple[float, np.ndarr
 def _proportion(mine: np.ndarray, theirs: np.ndarray) -> float:
     """Return c > 0 with ``mine`` = c * ``theirs``, or 0 if there is none."""
     mine, theirs = np.asarray(mine, float), np.asarray(theirs, float)
-    if not np.any(mine) or not np.any(theirs):
+    if not (np.isfinite(mine).all() and np.isfinite(theirs).all() and mine.any() and theirs.any()):
         return 0.0
     factor = float(mine @ theirs / (theirs @ theirs))
     same = np.abs(mine - factor * theirs).max() <= _SAME * np.abs(mine).max()

@@ -83,12 +83,17 @@ def carl(reward: Reward, references: Transitions) -> Reward:
 
 
 def roles(values: np.ndarray, terms: np.ndarray) -> Roles | None:
-    """Tell penalties from progress, or return None if the reward is not the sum of its terms.
+    """Tell penalties from progress.
 
     Args:
       values: (b,) rewards of reference steps, b >= 1.
       terms: (b, T) their terms.
+
+    Returns:
+      None if the reward is not the sum of its terms, or not finite.
     """
+    if not np.isfinite(terms).all():
+        return None
     total, terms = np.asarray(values, float), np.asarray(terms, float)
     if not np.allclose(total, terms.sum(-1), rtol=1e-4, atol=1e-5 * np.abs(terms).max()):
         return None

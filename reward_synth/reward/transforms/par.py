@@ -72,11 +72,11 @@ def preference(values: jax.Array, references: jax.Array) -> jax.Array:
 def spread(values: jax.Array) -> jax.Array:
     """Return the size of the differences among values, (M,), without minding a few extreme ones.
 
-    That is the standard deviation that their quartiles suggest; their own if the quartiles
-    are equal, as where a bonus is rarely earned; and 1, the reward's own unit, if all are equal.
+    That is the standard deviation that their quartiles suggest; their mean distance from the
+    median if the quartiles are equal, as where a bonus is rarely earned; and 1, the reward's
+    own unit, if all are equal.
     """
-    quartiles = (jnp.quantile(values, 0.75) - jnp.quantile(values, 0.25)) / _IQR_OF_NORMAL
-    # Differences below what float32 can tell apart are none.
-    least = 1e-6 * jnp.abs(values).max()
-    deviation = values.std()
-    return jnp.where(quartiles > least, quartiles, jnp.where(deviation > least, deviation, 1.0))
+    low, median, high = jnp.quantile(values, jnp.array([0.25, 0.5, 0.75]))
+    quartiles, distance = (high - low) / _IQR_OF_NORMAL, jnp.abs(values - median).mean()
+    least = 1e-6 * jnp.maximum(jnp.abs(low), jnp.abs(high))  # float32 tells no less apart
+    return jnp.where(quartiles > least, quartiles, jnp.where(distance > least, distance, 1.0))
