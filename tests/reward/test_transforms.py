@@ -155,6 +155,12 @@ def test_carl_makes_going_back_no_cheaper_by_violations():
     np.testing.assert_allclose(values(carl(DRIVE, references()), back, off_course, 0.0), -1.0)
 
 
+def test_carl_pays_no_more_than_progress_where_a_penalty_turns_out_to_be_a_bonus():
+    room = reward_of(lambda x, w: (x[0], x[1]), ("speed", "room"))
+    found = carl(room, steps_of(np.linspace(0.1, 1.0, 50), np.linspace(-1.0, -0.1, 50)))
+    assert values(found, np.array([1.0]), np.array([5.0])) == pytest.approx(1.0)
+
+
 def test_carl_agrees_with_the_sum_where_penalties_are_small_and_progress_is_good():
     found = roles(*measure(DRIVE, references()))
     good = np.array([found.scale]), np.array([0.05]), np.array([0.1])

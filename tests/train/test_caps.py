@@ -118,6 +118,10 @@ def test_caps_carry_over_to_terms_that_measure_the_same(task):
 
     namesake = Reward(("near", "right"), np.zeros(0, np.float32), jax.jit(squared))
     assert caps_from(namesake, references, trained) is None
+    undisturbed = caps_from(
+        point_reward(1.0, 6.0), references, [*trained, (namesake, lines(X, X, 5.0 * X))]
+    )
+    np.testing.assert_array_equal(undisturbed.limits, caps.limits)
     stranger = replace(point_reward(1.0, 6.0), terms=("close", "rightward"))
     assert caps_from(stranger, references, trained) is None
     assert caps_from(point_reward(1.0, 6.0), references, []) is None
