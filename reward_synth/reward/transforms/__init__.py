@@ -15,7 +15,7 @@ from reward_synth.reward.transforms.carl import carl
 from reward_synth.reward.transforms.par import par
 from reward_synth.reward.transitions import Transitions
 
-# Enough for a mean of sigmoids; computed anew with each batch, they cost 6% of 2,048 steps.
+# Enough for a mean of sigmoids. They are computed anew with each batch: 0.1 ms for 2,048 steps.
 _PAR_REFERENCES = 128
 
 
