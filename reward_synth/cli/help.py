@@ -84,6 +84,10 @@ _SETTINGS = (
     ("search.generations", "rounds of writing, training and learning from it"),
     ("search.candidates", "reward programs in each round"),
     ("search.steps", "environment steps each trains for; null for the task's number"),
+    (
+        "train.transform",
+        "how a reward's terms are composed: none, par, carl or caps",
+    ),
     ("final.trainings", "from scratch for the comparison at the end, 0 for none"),
     ("budget.dollars", "limit for language models"),
     ("budget.seconds", "limit of wall-clock time"),

@@ -16,9 +16,9 @@ from reward_synth.search.candidate import Candidate
 
 if TYPE_CHECKING:
     from reward_synth.feedback.scores import Score
-    from reward_synth.search.archive import Archive
     from reward_synth.reward.compare import Comparison as Likeness
     from reward_synth.reward.compare import Distance
+    from reward_synth.search.archive import Archive
     from reward_synth.search.listener import Comparison
     from reward_synth.task.task import Task
 

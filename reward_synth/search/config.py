@@ -8,7 +8,7 @@ from typing import Any, get_type_hints
 from reward_synth.errors import ConfigError, did_you_mean
 from reward_synth.propose.llm.select import CHOICES
 from reward_synth.train import sb3
-from reward_synth.train.config import PPOConfig
+from reward_synth.train.config import TRANSFORMS, PPOConfig
 
 STRATEGY_NAMES = ("evolve", "eureka", "eureka_elitist", "icpl", "text2reward", "iid", "sequential")
 
@@ -195,6 +195,7 @@ class RunConfig:
             ("sandbox", self.sandbox, ("auto", "strict")),
             ("backend", self.backend, ("cpu", "mjx")),
             ("llm.kind", self.llm.kind, CHOICES),
+            ("train.transform", self.train.transform, TRANSFORMS),
         ):
             if value not in choices:
                 raise ConfigError(
@@ -221,6 +222,8 @@ class RunConfig:
                 f"train.horizon = {self.train.batch}."
             )
         if self.trainer == "sb3":
+            if self.train.transform == "caps":
+                raise ConfigError(sb3.NO_CAPS)
             sb3.require()
             if self.backend != "cpu":
                 raise ConfigError("trainer=sb3 trains on backend=cpu only.")

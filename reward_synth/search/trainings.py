@@ -13,19 +13,22 @@ from typing import Any
 
 import numpy as np
 
-from reward_synth.feedback.reflection import Evidence, reflect
+from reward_synth.feedback.evidence import evidence_of
+from reward_synth.feedback.reflection import reflect
 from reward_synth.feedback.scores import Score, human_normalized, joined, score
 from reward_synth.files import cache_folder
 from reward_synth.records import Rejection, Stage
 from reward_synth.reward.rewards import Reward, expert_reward, sparse_reward
 from reward_synth.reward.screen import Registry
-from reward_synth.rollout.episodes import ENDS, Rollouts, evaluate
+from reward_synth.reward.transforms.caps import Caps
+from reward_synth.rollout.episodes import Rollouts, evaluate
 from reward_synth.search.candidate import Candidate
 from reward_synth.search.config import RunConfig
 from reward_synth.search.listener import Comparison
 from reward_synth.search.screening import Screening
 from reward_synth.search.seeds import derive_seed
 from reward_synth.search.store import Spent
+from reward_synth.search.transforms import as_trained, caps_of
 from reward_synth.task.task import Task
 from reward_synth.train import job, sb3
 from reward_synth.train.policy import Policy
@@ -105,7 +108,7 @@ class Trainer:
         for k, candidate in enumerate(candidates):
             if not candidate.trains:
                 continue
-            reward = self.screening.reward(candidate)
+            reward = self._reward(candidate)
             if isinstance(reward, Rejection):
                 done[k] = candidate.rejected(reward)
             else:
@@ -115,8 +118,14 @@ class Trainer:
         folders = [self.folder / candidates[k].folder for k in chosen]
         race = self._race(len(chosen), rungs, self._wildcards(number, len(chosen)))
         results, taken = self._train(
-            rewards,
-            [derive_seed(seed, "train", candidates[k].id) for k in chosen],
+            [
+                Member(
+                    reward,
+                    derive_seed(seed, "train", candidates[k].id),
+                    self._caps(candidates[k], reward),
+                )
+                for k, reward in zip(chosen, rewards, strict=True)
+            ],
             folders,
             self.search_steps(),
             self.folder / f"gen_{number:02d}" / "checkpoint.npz",
@@ -151,21 +160,26 @@ class Trainer:
           The candidates with the new training in their scores, and what it took.
         """
         began = time.monotonic()
-        rewards = [self.screening.reward(candidate) for candidate in candidates]
-        loaded = [reward for reward in rewards if isinstance(reward, Reward)]
-        assert len(loaded) == len(candidates), "a candidate was scored whose reward is broken"
+        rewards = [reward for c in candidates if isinstance(reward := self._reward(c), Reward)]
+        assert len(rewards) == len(candidates), "a candidate was scored whose reward is broken"
         counts = [len(c.score.trainings) if c.score else 0 for c in candidates]
         places = list(zip(candidates, counts, strict=True))
         folders = [self.folder / c.folder / f"training_{count}" for c, count in places]
         results, taken = self._train(
-            loaded,
-            [derive_seed(self.config.seed, "train", c.id, count) for c, count in places],
+            [
+                Member(
+                    reward,
+                    derive_seed(self.config.seed, "train", c.id, count),
+                    self._caps(c, reward),
+                )
+                for reward, (c, count) in zip(rewards, places, strict=True)
+            ],
             folders,
             self.search_steps(),
             self.folder / f"gen_{generation:02d}" / "rerun.npz",
         )
         rollouts, evaluated = self._evaluate(
-            loaded,
+            rewards,
             results,
             folders,
             [derive_seed(self.config.seed, "evaluate", count) for count in counts],
@@ -185,25 +199,29 @@ class Trainer:
     def comparison(self, best: Candidate) -> tuple[Comparison, Spent]:
         """Train the best, the expert and the sparse reward from scratch with fresh seeds."""
         began = time.monotonic()
-        found = self.screening.reward(best)
+        found = self._reward(best)
         assert isinstance(found, Reward), found
+        caps = self._caps(best, found)
         rewards = {"found": found, "sparse": sparse_reward(self.task)}
         if self.task.expert_reward is not None:
             rewards = {"found": found, "expert": expert_reward(self.task)} | rewards
         count, seed = self.config.final.trainings, self.config.seed
         places = [(name, i) for name in rewards for i in range(count)]
         # Paired: the i-th training of each reward has the same seed and the same test episodes.
-        owned = [rewards[name] for name, _ in places]
         folders = [self.folder / "final" / name / f"seed_{i}" for name, i in places]
         results, taken = self._train(
-            owned,
-            [derive_seed(seed, "final", i) for _, i in places],
+            [
+                Member(
+                    rewards[name], derive_seed(seed, "final", i), caps if name == "found" else None
+                )
+                for name, i in places
+            ],
             folders,
             self.final_steps(),
             self.folder / "final" / "checkpoint.npz",
         )
         rollouts, evaluated = self._evaluate(
-            owned,
+            [rewards[name] for name, _ in places],
             results,
             folders,
             [derive_seed(seed, "final episodes", i) for _, i in places],
@@ -229,15 +247,14 @@ class Trainer:
 
     def _train(
         self,
-        rewards: Sequence[Reward],
-        seeds: Sequence[int],
+        members: Sequence[Member],
         folders: Sequence[Path],
         steps: int,
         checkpoint: Path,
         race: Race | None = None,
     ) -> tuple[list[Policy | Rejection], int]:
         """Train from scratch; the last value is the environment steps that it took."""
-        if not rewards:
+        if not members:
             return [], 0
 
         def on_iteration(done: int, progress: Sequence[Progress | None]) -> None:
@@ -246,7 +263,7 @@ class Trainer:
 
         results = train_with(self.config.trainer, self.config.backend, race)(
             self.task,
-            [Member(reward, seed) for reward, seed in zip(rewards, seeds, strict=True)],
+            members,
             folders,
             self.config.train,
             steps,
@@ -298,6 +315,16 @@ class Trainer:
         drawn = derive_seed(self.config.seed, "wildcard", generation)
         return frozenset({drawn % members} if members else ())
 
+    def _reward(self, candidate: Candidate) -> Reward | Rejection:
+        """Load a candidate's reward as it is trained on, or say why there is none."""
+        reward = self.screening.reward(candidate)
+        if isinstance(reward, Rejection):
+            return reward
+        return as_trained(reward, self.config, self.task)
+
+    def _caps(self, candidate: Candidate, reward: Reward) -> Caps | None:
+        return caps_of(candidate, reward, self.config, self.task, self.folder)
+
     def _scored(self, candidate: Candidate, rollouts: Rollouts | None, folder: Path) -> Candidate:
         assert rollouts is not None
         fitness = rollouts.episode_fitness
@@ -308,16 +335,8 @@ class Trainer:
         curve = read_history(folder)
         peaks = [line["fitness"] for line in curve if line["fitness"] is not None]
         result = replace(_score([rollouts]), peak=max(peaks, default=None))
-        evidence = Evidence(
-            terms=candidate.terms,
-            curve=curve,
-            score=result,
-            episode_fitness=fitness,
-            episode_return=rollouts.episode_return,
-            episode_terms=rollouts.terms.sum(0),
-            ends={name: int((rollouts.end == i).sum()) for i, name in enumerate(ENDS)},
-            episode_steps=self.task.description.episode_steps,
-        )
+        description = self.task.description
+        evidence = evidence_of(rollouts, curve, result, candidate.terms, description)
         return replace(candidate, score=result, reflection=reflect(evidence))
 
     def _evaluation(self, episodes: int) -> int:

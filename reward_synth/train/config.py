@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+TRANSFORMS = ("none", "par", "carl", "caps")
+
 
 @dataclass(frozen=True, slots=True)
 class PPOConfig:
@@ -23,6 +25,10 @@ class PPOConfig:
       max_gradient_norm: global norm at which gradients are clipped [37, 11].
       hidden: widths of the hidden layers.
       log_std: initial log standard deviation of the actions.
+      transform: how the terms of a found reward are composed for training: "none" as it is
+        written; "par" as a bounded preference over random steps; "carl" as progress times
+        penalties; "caps" with caps on terms of which more brought no more fitness in earlier
+        generations. See ``reward.transforms``.
     """
 
     envs: int = 32
@@ -38,6 +44,7 @@ class PPOConfig:
     max_gradient_norm: float = 0.5
     hidden: tuple[int, ...] = (64, 64)
     log_std: float = 0.0
+    transform: str = "none"
 
     @property
     def batch(self) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -19,6 +19,7 @@ import numpy as np
 
 from reward_synth.records import Rejection, Stage
 from reward_synth.reward.rewards import Reward
+from reward_synth.reward.transforms.caps import Caps
 from reward_synth.task import batched
 from reward_synth.task.task import Task
 from reward_synth.train.collect import Collector, CpuCollector, Experience, stream
@@ -46,17 +47,18 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Member:
-    """One training in the population: a reward and a seed."""
+    """One training in the population: a reward, a seed, and caps on the reward's terms, if any."""
 
     reward: Reward
     seed: int
+    caps: Caps | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Judged:
     """A member's batch with its rewards; the learner has seen it but not yet learned from it."""
 
-    reward: np.ndarray  # (T, N)
+    reward: np.ndarray  # (T, N) as the program has it, before caps
     terms: np.ndarray  # (T, N, terms)
     fitness: np.ndarray  # (T, N)
     samples: Samples
@@ -73,6 +75,7 @@ class Population:
       rejections: for each member, why it was dropped, or None while it is well.
       stopped: members that were left behind: they keep what they learned and learn no more.
       learners: for each member, what it has learned.
+      multipliers: for each member, (terms,) of its caps; zeros while there are none.
     """
 
     task: Task
@@ -85,6 +88,7 @@ class Population:
     rejections: list[Rejection | None] = field(init=False)
     stopped: set[int] = field(init=False, default_factory=set)
     learners: list[Learner] = field(init=False)
+    multipliers: list[np.ndarray] = field(init=False)
     _collector: Collector = field(init=False)
     _tallies: list[Tally] = field(init=False)
     _workers: ThreadPoolExecutor = field(init=False)
@@ -105,6 +109,7 @@ class Population:
             )
             for member in self.members
         ]
+        self.multipliers = [np.zeros(len(member.reward.terms)) for member in self.members]
         seeds = [member.seed for member in self.members]
         with enough_memory(len(seeds), config.envs):
             self._collector = _collector(self.backend, task, seeds, config, self.threads)
@@ -133,6 +138,7 @@ class Population:
             if self.rejections[k] is None:
                 self.learners[k] = learner
                 progress[k] = self._progress(k, experience, judged[k], health)
+                self._step_multipliers(k, judged[k].terms)
         return progress
 
     def _judge(self, experience: Experience, k: int) -> _Judged | Rejection:
@@ -155,14 +161,16 @@ class Population:
                 Stage.TRAIN,
                 f"the reward cannot be computed ({type(error).__name__}): make it simpler.",
             )
-        problem = reward_problem(reward, terms, member.reward.terms)
+        caps, multipliers = member.caps, self.multipliers[k]
+        paid = reward if caps is None else caps.paid(reward, terms, multipliers)
+        problem = reward_problem(paid, terms, member.reward.terms)
         if problem is not None:
             return problem
         batch = Batch(
             observation=observation.reshape(*shape, -1),
             next_observation=next_observation.reshape(*shape, -1),
             action=jnp.asarray(experience.action[k]),
-            reward=jnp.asarray(reward),
+            reward=jnp.asarray(paid),
             terminated=jnp.asarray(experience.terminated[k]),
             truncated=jnp.asarray(experience.truncated[k]),
         )
@@ -249,14 +257,20 @@ class Population:
             self.rejections[k] = rejection
             self._collector.retire(k)
 
+    def _step_multipliers(self, k: int, terms: np.ndarray) -> None:
+        caps = self.members[k].caps
+        if caps is not None:
+            self.multipliers[k] = caps.step(self.multipliers[k], terms.mean((0, 1)))
+
     def _progress(
         self, k: int, experience: Experience, judged: _Judged, health: Health
     ) -> Progress:
-        return self._tallies[k].progress(
+        member = self.members[k]
+        progress = self._tallies[k].progress(
             steps=self.iteration * self.config.batch,
             reward=judged.reward,
             terms=judged.terms,
-            names=self.members[k].reward.terms,
+            names=member.reward.terms,
             fitness=judged.fitness,
             terminated=np.asarray(experience.terminated[k]),
             truncated=np.asarray(experience.truncated[k]),
@@ -264,6 +278,10 @@ class Population:
             length=np.asarray(experience.length[k]),
             health=health,
         )
+        if member.caps is None:
+            return progress
+        named = member.caps.named(member.reward.terms, self.multipliers[k])
+        return replace(progress, multipliers=named)
 
     def checkpoint(self) -> dict[str, np.ndarray]:
         """Return everything needed to continue bit-identically with ``restore``."""
@@ -272,6 +290,7 @@ class Population:
         saved = self._collector.checkpoint()
         arrays |= {f"collector_{name}": value for name, value in saved.items()}
         arrays["tallies"] = np.array([(t.fitness, t.reward) for t in self._tallies])
+        arrays |= {f"multipliers_{k}": x for k, x in enumerate(self.multipliers)}
         arrays["iteration"] = np.array(self.iteration)
         arrays["rejections"] = np.array([r.reason if r else "" for r in self.rejections])
         return arrays
@@ -287,6 +306,7 @@ class Population:
         )
         for tally, (fitness, reward) in zip(self._tallies, arrays["tallies"], strict=True):
             tally.fitness[:], tally.reward[:] = fitness, reward
+        self.multipliers = [arrays[f"multipliers_{k}"] for k in range(len(self.members))]
         self.iteration = int(arrays["iteration"])
         for k, reason in enumerate(arrays["rejections"]):
             self._drop(k, Rejection(Stage.TRAIN, str(reason)) if reason else None)

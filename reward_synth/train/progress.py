@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
@@ -28,6 +28,8 @@ class Progress:
       terms: mean of each reward term over the iteration's steps.
       reward_std: standard deviation of the reward over the iteration's steps.
       kl, clipped, entropy, explained_variance, value_loss: see ``ppo.Health``.
+      multipliers: of the terms that are capped, see ``reward.transforms.caps``: 0 where a term is
+        paid in full, 1 where it is not paid at all.
     """
 
     steps: int
@@ -44,6 +46,7 @@ class Progress:
     entropy: float
     explained_variance: float
     value_loss: float
+    multipliers: dict[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, object]:
         """Return the record as JSON has it, which knows no NaN."""

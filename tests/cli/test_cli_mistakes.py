@@ -28,6 +28,7 @@ MISTAKES = {
     "llm=ofline": "llm has no preset 'ofline'. Did you mean 'offline'? Choose from auto,",
     "llm.kind=ofline": "llm.kind is 'ofline'. Did you mean 'offline'?",
     "sandbox=stric": "sandbox is 'stric'. Did you mean 'strict'?",
+    "train.transform=crl": "train.transform is 'crl'. Did you mean 'carl'?",
     "backend=mxj": "backend is 'mxj'. Did you mean 'mjx'? It must be one of cpu, mjx.",
     "search=slow": "search has no preset 'slow'. Choose from default, smoke, thorough.",
     "budget=null": "budget has no preset 'null'.",
@@ -101,6 +102,11 @@ def test_a_missing_extra_shows_before_anything_is_written(
     monkeypatch.setattr("reward_synth.train.sb3.find_spec", lambda name: None)
     remedy = "trainer=sb3 needs the sb3 extra: pip install 'reward-synth[sb3]'."
     assert remedy in stderr_line(capsys, "run", "trainer=sb3")
+
+
+def test_caps_need_our_trainer(capsys: pytest.CaptureFixture[str]) -> None:
+    line = stderr_line(capsys, "run", "trainer=sb3", "train.transform=caps")
+    assert "use trainer=jax, or train.transform=par or carl." in line
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

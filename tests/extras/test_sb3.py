@@ -21,7 +21,10 @@ import reward_synth.gym
 from reward_synth.errors import ConfigError
 from reward_synth.records import Rejection
 from reward_synth.reward.rewards import Reward, expert_reward, sparse_reward
+from reward_synth.reward.transforms import transformed
+from reward_synth.reward.transforms.caps import Caps
 from reward_synth.rollout.episodes import evaluate
+from reward_synth.rollout.explore import explore
 from reward_synth.sim.cpu import CpuBackend
 from reward_synth.task import bundled_tasks, load_task
 from reward_synth.train import sb3
@@ -258,3 +261,22 @@ def test_their_other_algorithms_train_through_gymnasium(
     model = algorithm("MlpPolicy", env, device="cpu", **options)
     model.learn(64)
     assert model.num_timesteps == 64
+
+
+@pytest.mark.parametrize("transform", ["par", "carl"])
+def test_transformed_rewards_are_trained_on_as_any(task, tmp_path: Path, transform: str) -> None:
+    reward = transformed(expert_reward(task), transform, explore(task, 0, 8, 32), 0)
+    (policy,) = run(task, [Member(reward, 0)], tmp_path)
+    assert isinstance(policy, Policy)
+    metrics = (tmp_path / "0" / "metrics.jsonl").read_text()
+    lines = [json.loads(line) for line in metrics.splitlines()]
+    returns = [line["episode_return"] for line in lines if line["episodes"]]
+    assert returns
+    assert all(0.0 < value < 20.0 for value in returns)  # 20 steps, 0 to 1 each
+    assert all(line["terms"]["near"] < 0.0 for line in lines)  # as it was written
+
+
+def test_caps_are_refused_and_not_ignored(task, tmp_path: Path) -> None:
+    caps = Caps(limits=np.zeros(2), spans=np.ones(2))
+    with pytest.raises(ConfigError, match="use trainer=jax"):
+        run(task, [Member(expert_reward(task), 0, caps)], tmp_path)

@@ -11,6 +11,11 @@ from importlib.util import find_spec
 
 from reward_synth.errors import ConfigError
 
+NO_CAPS = (
+    "trainer=sb3 cannot change a reward during training, as train.transform=caps does: use "
+    "trainer=jax, or train.transform=par or carl."
+)
+
 
 def require() -> None:
     """Check that the extra is installed.

@@ -18,6 +18,7 @@ import numpy as np
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 
+from reward_synth.errors import ConfigError
 from reward_synth.files import write_text
 from reward_synth.gym.outcome import Outcome
 from reward_synth.records import Rejection, Stage
@@ -29,6 +30,7 @@ from reward_synth.train.policy import Policy
 from reward_synth.train.population import Member
 from reward_synth.train.ppo import Health
 from reward_synth.train.progress import Progress, Tally, reward_problem, update_problem
+from reward_synth.train.sb3 import NO_CAPS
 from reward_synth.train.sb3.model import make_ppo, one_thread, to_policy
 from reward_synth.train.sb3.vec_env import SimVecEnv
 
@@ -47,7 +49,12 @@ def train(
     """Train members one by one; see ``train.job.train`` for arguments, files and results.
 
     ``on_iteration`` is told the progress of the one that trains.
+
+    Raises:
+      ConfigError: a member has caps.
     """
+    if any(member.caps is not None for member in members):
+        raise ConfigError(NO_CAPS)
     iterations = config.iterations(steps)
     checkpoint = checkpoint.with_suffix(".json")  # no arrays in it
     finished: dict[str, str] = {}  # member to why it was dropped, "" if it was not
