@@ -64,8 +64,9 @@ def test_it_trains_there_as_it_does_here_even_if_it_is_killed(
             trainer.call("generation", candidates, on_progress=kill)
         assert info.value.failure.during == "generation"
         done, _ = trainer.call("generation", candidates, on_progress=lambda *v: heard.append(v[0]))
-    assert (done, heard, policies(folder, done)) == trained_here
-    assert heard[-1] == 2 * steps
+    expected, told, learned = trained_here
+    assert (done, policies(folder, done)) == (expected, learned)
+    assert heard == told[-len(heard) :]  # from the last checkpoint on, if there was one
     assert (folder / LOG).is_file()
 
 
