@@ -36,8 +36,8 @@ TEXT_SIDE = (
     "reward_synth.propose.language",
     "reward_synth.propose.llm.openai",
     "reward_synth.propose.offline",
-    "reward_synth.search.blame",
     "reward_synth.search.loop",
+    "reward_synth.search.recovery",
     "reward_synth.search.training_process",
 )
 

@@ -77,7 +77,7 @@ def rejection(failure: Failure) -> Rejection:
         mend = "use no loops, fewer operations and smaller arrays"
     else:
         mend = "make it simpler"
-    return Rejection(Stage.TRAIN, f"its training {failure.words}, and others' did not: {mend}.")
+    return Rejection(Stage.TRAIN, f"its training {failure.words}: {mend}.")
 
 
 def environment_error(failure: Failure) -> TrainingError:

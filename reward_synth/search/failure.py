@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from reward_synth.errors import TrainingError
-
-Result = TypeVar("Result")
 
 # What the name of a signal does not say.
 _HINTS = {
@@ -101,20 +99,3 @@ class WorkerError(TrainingError):
             f"the training process {failure.words}, {where}; its log is {failure.log}."
         )
         self.failure = failure
-
-
-def once_more(work: Callable[[], Result], notice: Callable[[str], None]) -> Result:
-    """Do the work, and again if its process was lost: once can be an accident, such as a kill.
-
-    Args:
-      work: goes on where it was left when it is done again.
-      notice: told of the loss.
-
-    Raises:
-      WorkerError: it was lost twice.
-    """
-    try:
-        return work()
-    except WorkerError as error:
-        notice(f"{error} It is started again.")
-    return work()

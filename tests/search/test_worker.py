@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from reward_synth.errors import BudgetError, TaskError, TrainingError
-from reward_synth.search.failure import Failure, FailureKind, WorkerError, once_more
+from reward_synth.search.failure import Failure, FailureKind, WorkerError
+from reward_synth.search.recovery import once_more
 from reward_synth.search.worker import Worker
 from tests.search import services
 
