@@ -15,7 +15,7 @@ from reward_synth.errors import RewardSynthError
 
 # Of the time without a sign of life after which this process is killed; at this part of it
 # the log is told what all threads are doing.
-_LOOK_BEFORE = 0.9
+_LOOK_BEFORE = 0.8
 
 
 def main(channel: int, life: int, stall_s: float) -> None:
