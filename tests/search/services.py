@@ -145,7 +145,7 @@ def make_if(path, on_progress):
 
 # A main process with a worker; run as a program by the tests.
 MAIN = """
-import os, signal, sys
+import os, sys
 from pathlib import Path
 from reward_synth.search.worker import Worker
 from tests.search.services import make
@@ -156,8 +156,6 @@ def told(*values):
 with Worker(make, (), stall_s=600.0, log=Path(sys.argv[1])) as worker:
     try:
         print(worker.call(*sys.argv[2:], on_progress=told), flush=True)
-        if "--sleep" in sys.argv[3:]:
-            signal.pause()
     except KeyboardInterrupt:
         print("stopped", flush=True)
 """
