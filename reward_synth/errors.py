@@ -30,6 +30,10 @@ class RunError(RewardSynthError):
     """A run folder that cannot be started, continued or read."""
 
 
+class TrainingError(RewardSynthError):
+    """A training that hung or crashed; the run is kept and can be continued."""
+
+
 class ExportError(RewardSynthError):
     """A reward that cannot be written for use elsewhere."""
 

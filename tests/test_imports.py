@@ -39,6 +39,8 @@ TEXT_SIDE = (
     "reward_synth.propose.offline",
     "reward_synth.reward.normal_form",
     "reward_synth.search.loop",
+    "reward_synth.search.recovery",
+    "reward_synth.search.training_process",
 )
 
 

@@ -8,7 +8,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from reward_synth.errors import ConfigError, ModelError, RewardSynthError
+from reward_synth.errors import ConfigError, ModelError, RewardSynthError, TrainingError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
@@ -25,8 +25,9 @@ def explain(error: BaseException, folder: Path | None = None) -> int:
         _say(f"Stopped. {hint}".rstrip())
         return INTERRUPTED
     if isinstance(error, RewardSynthError):
-        # A server that is down is started, and the run goes on; other mistakes need a new run.
-        then = hint if isinstance(error, ModelError) else ""
+        # A server that is down is started, a machine mended, and the run goes on; other mistakes
+        # need a new run.
+        then = hint if isinstance(error, ModelError | TrainingError) else ""
         _say(f"reward-synth: {' '.join(str(error).split())} {then}".rstrip())
         return 2 if isinstance(error, ConfigError) else 1
     if _is_disk_full(error):

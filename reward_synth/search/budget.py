@@ -26,14 +26,11 @@ class Budget:
     title: str = ""
     _began: float = field(default_factory=time.monotonic)
     _earlier_seconds: float = field(init=False)
-    _sitting: str = field(init=False)
-    _answers: int = field(init=False, default=0)
     _in_flight: int = field(init=False, default=0)
     _largest: Spent = field(init=False, default_factory=Spent)
 
     def __post_init__(self) -> None:
         self._earlier_seconds = float(self.store.get("seconds") or 0.0)
-        self._sitting = f"{len(self.store.events())}"
 
     def seconds(self) -> float:
         """Return the wall-clock seconds of all sittings so far, and note them in the store."""
@@ -79,12 +76,18 @@ class Budget:
         self._in_flight += 1
 
     def on_answer(self, answer: Answer) -> None:
-        """Enter what an answer cost; one read back from the run's own folder cost nothing new."""
+        """Enter what an answer cost, once: an entry's id says which answer it is for.
+
+        An answer that is read back from the run's folder is in the ledger already, unless
+        the run was killed between keeping it and entering it.
+        """
         completion = answer if isinstance(answer, Completion) else answer.completion
-        if completion is not None and completion.cached:
-            return
-        self._in_flight = max(0, self._in_flight - 1)
+        if completion is None or not completion.cached:
+            self._in_flight = max(0, self._in_flight - 1)
         if completion is None:
+            return
+        receipt = completion.receipt
+        if completion.cached and any(id.endswith(receipt) for id, _, _ in self.store.ledger()):
             return
         spent = Spent(
             prompt_tokens=completion.prompt_tokens,
@@ -97,5 +100,4 @@ class Budget:
             max(self._largest.completion_tokens, spent.completion_tokens),
             max(self._largest.dollars, spent.dollars),
         )
-        self._answers += 1
-        self.store.charge(f"{self.title}/{self._sitting}.{self._answers}", "language model", spent)
+        self.store.charge(f"{self.title}/{receipt}", "language model", spent)

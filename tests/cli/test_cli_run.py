@@ -15,7 +15,9 @@ import yaml
 
 from reward_synth.cli import main
 from reward_synth.errors import ModelError, SandboxError
+from reward_synth.search.blame import environment_error
 from reward_synth.search.config import RunConfig
+from reward_synth.search.failure import Failure
 from reward_synth.search.listener import Listener
 
 Work = Callable[[RunConfig, Path, Listener], object]
@@ -135,6 +137,17 @@ def test_a_server_that_is_down_can_be_started_and_the_run_continued(
         "reward-synth: no server at http://127.0.0.1:8000/v1: start it with vllm serve. "
         f"Continue with: reward-synth run resume={folder}\n"
     )
+
+
+def test_a_training_that_crashed_can_be_continued(
+    loop: Loop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loop.fails(environment_error(Failure.ended(-11, "generation", Path("x/training.log"))))
+    assert main(["run"]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("reward-synth: the training process crashed: Segmentation fault")
+    assert "Continue with: reward-synth run resume=" in err
+    assert err.count("\n") == 1
 
 
 def sqlite_full() -> sqlite3.OperationalError:

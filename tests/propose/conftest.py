@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -143,6 +144,10 @@ def server():
 
         def log_message(self, *_):
             pass
+
+        def handle(self):
+            with suppress(ConnectionResetError):  # a client that was killed between two requests
+                super().handle()
 
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     httpd.daemon_threads = True

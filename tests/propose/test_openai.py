@@ -231,6 +231,9 @@ def test_time_limit_holds_for_the_whole_answer(server, model, ask, trouble):
         ('{"choices": [{"message": null}]}', "application/json", "it starts with"),
         ('{"choices": [{"message": {"content": [1]}}]}', "application/json", "it starts with"),
         ('{"error": {"message": "upstream"}}', "application/json", "upstream"),
+        ("[" * 100_000, "application/json", "it starts with '[[[["),
+        ('{"usage": {"prompt_tokens": 1e999}}', "application/json", "1e999"),
+        ('{"usage": {"prompt_tokens": -5}}', "application/json", "-5"),
         ("[1]", "application/json", "it starts with '[1]'"),
         ("null", "application/json", "it starts with 'null'"),
         ("", "application/json", "it is empty"),
@@ -296,6 +299,23 @@ def test_unusable_answers_are_marked_and_kept(server, model, ask, reply, kind):
     assert answer.completion.text == reply["text"]
     assert answer.completion.dollars == pytest.approx(20e-6)
     assert len(server.bodies) == 1
+
+
+def test_an_answer_without_a_choice_that_was_charged_for_is_not_asked_for_again(server, model, ask):
+    server.plays(server.says('{"choices": [], "usage": {"prompt_tokens": 7}}'))
+    (answer,) = ask(model())
+    assert answer.kind == FailureKind.MALFORMED
+    assert "charged" in answer.reason
+    assert answer.completion.prompt_tokens == 7
+    assert len(server.bodies) == 1
+
+
+def test_characters_that_no_file_can_hold_are_replaced(server, model, ask):
+    server.plays(server.answers("half \ud83d a smile", finish="\ud83d", model="\ud83d"))
+    (answer,) = ask(model())
+    assert (answer.text, answer.finish_reason, answer.model) == ("half ? a smile", "?", "?")
+    server.plays(server.fails(400, "half \ud83d a smile"))
+    assert "half ? a smile" in error_of(model(), ask)
 
 
 def test_truncation_names_the_setting(server, model, ask):

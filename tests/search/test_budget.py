@@ -1,5 +1,8 @@
 """Budgets: stop before, keep what was paid for."""
 
+import time
+from dataclasses import replace
+
 import pytest
 
 from reward_synth.errors import BudgetError
@@ -15,8 +18,8 @@ def store(tmp_path):
         yield store
 
 
-def answer(tokens, dollars=0.0, cached=False):
-    return Completion("text", "model", tokens, 0, dollars, "stop", 1.0, cached)
+def answer(tokens, dollars=0.0):
+    return Completion("text", "model", tokens, 0, dollars, "stop", time.perf_counter())
 
 
 def test_requests_stop_before_the_tokens_are_passed(store):
@@ -39,12 +42,28 @@ def test_requests_in_flight_count_as_the_largest_answer_so_far(store):
         budget.before_request()
 
 
-def test_answers_that_cannot_be_used_are_paid_for_and_cached_ones_are_not(store):
+def test_answers_that_cannot_be_used_are_paid_for_too(store):
     budget = Budget(BudgetSettings(), store)
     budget.on_answer(Failure(FailureKind.TRUNCATED, "cut off", answer(50)))
     budget.on_answer(Failure(FailureKind.SERVER, "down"))
-    budget.on_answer(answer(70, cached=True))
+    budget.on_answer(answer(50))
+    assert store.spent().tokens == 100
+
+
+def test_an_answer_is_entered_once_however_often_it_is_read_back(store):
+    new = answer(50)
+    read_back = replace(new, cached=True)
+    Budget(BudgetSettings(), store, "gen_00/propose").on_answer(new)
+    for _ in range(2):
+        Budget(BudgetSettings(), store, "gen_00/propose").on_answer(read_back)
     assert store.spent().tokens == 50
+
+
+def test_an_answer_that_was_kept_and_not_entered_is_entered_when_it_is_read_back(store):
+    read_back = replace(answer(70), cached=True)
+    for _ in range(2):
+        Budget(BudgetSettings(), store, "gen_00/propose").on_answer(read_back)
+    assert store.spent().tokens == 70
 
 
 def test_trainings_fit_or_do_not(store):

@@ -17,6 +17,7 @@ from reward_synth.errors import ModelError, did_you_mean
 from reward_synth.propose.llm import troubles
 from reward_synth.propose.llm.price import Usage, dollars
 from reward_synth.propose.llm.records import (
+    MALFORMED,
     Answer,
     Completion,
     Failure,
@@ -31,6 +32,9 @@ log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S = 10.0
 MOST_MODELS_LISTED = 12
+
+# What reading JSON of any shape may raise; OverflowError if a number of tokens is 1e999.
+_UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, OverflowError)
 
 
 class OpenAIModel:
@@ -149,25 +153,26 @@ class OpenAIModel:
         body = response.content
         try:
             return self._read(json.loads(body), seconds)
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
+        except (*_UNREADABLE, RecursionError) as error:
             raise troubles.MalformedAnswerError(troubles.opening(body)) from error
 
     def _read(self, data: Any, seconds: float) -> Completion:  # noqa: ANN401
         """Read a response's JSON; anything may be missing from it, and then this raises."""
-        choice = data["choices"][0]
-        message = choice["message"]
-        text = message.get("content") or message.get("refusal") or ""
-        if not isinstance(text, str):
-            raise TypeError("the content is not text.")
         usage = Usage.read(data.get("usage"))
-        model = str(data.get("model") or self.settings.model)
+        model = troubles.encodable(str(data.get("model") or self.settings.model))
+        try:
+            text, finish_reason = _choice(data)
+        except _UNREADABLE:
+            if usage is None or not usage.prompt + usage.completion:
+                raise  # it cost nothing, so it can be asked for again
+            text, finish_reason = "", MALFORMED
         return Completion(
             text=text,
             model=model,
             prompt_tokens=usage.prompt if usage else 0,
             completion_tokens=usage.completion if usage else 0,
             dollars=dollars(self.settings, model, usage),
-            finish_reason=str(choice.get("finish_reason") or "stop"),
+            finish_reason=finish_reason,
             seconds=seconds,
         )
 
@@ -219,6 +224,17 @@ class OpenAIModel:
             f"{s.base_url} has no model {s.model!r}.{did_you_mean(s.model, known)} "
             f"Set llm.model to one of: {listed}{more}."
         )
+
+
+def _choice(data: Any) -> tuple[str, str]:  # noqa: ANN401
+    """Return the text and the finish reason of a response's JSON, or raise."""
+    choice = data["choices"][0]
+    message = choice["message"]
+    text = message.get("content") or message.get("refusal") or ""
+    if not isinstance(text, str):
+        raise TypeError("the content is not text.")
+    finish_reason = str(choice.get("finish_reason") or "stop")
+    return troubles.encodable(text), troubles.encodable(finish_reason)
 
 
 async def _all(workers: Sequence[Any], todo: Iterator[int], stopping: asyncio.Event) -> None:

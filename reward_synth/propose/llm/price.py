@@ -9,6 +9,8 @@ import genai_prices
 
 from reward_synth.propose.llm.settings import ModelSettings
 
+_MOST_TOKENS = 10**12  # more would be no answer's, and in the end none that SQLite holds
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -31,10 +33,18 @@ class Usage:
             return None
         details = data.get("prompt_tokens_details") or {}
         return cls(
-            prompt=int(data.get("prompt_tokens") or 0),
-            completion=int(data.get("completion_tokens") or 0),
-            cached=int(details.get("cached_tokens") or 0),
+            prompt=_tokens(data.get("prompt_tokens")),
+            completion=_tokens(data.get("completion_tokens")),
+            cached=_tokens(details.get("cached_tokens")),
         )
+
+
+def _tokens(value: Any) -> int:  # noqa: ANN401
+    """Read a number of tokens; one that cannot be is a ``ValueError``."""
+    count = int(value or 0)
+    if not 0 <= count <= _MOST_TOKENS:
+        raise ValueError(f"{count} tokens.")
+    return count
 
 
 def dollars(settings: ModelSettings, served_model: str, usage: Usage | None) -> float | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Literal, Protocol, TypeAlias
 
@@ -40,7 +42,8 @@ class Completion:
       prompt_tokens: tokens read; 0 if the server does not count them.
       completion_tokens: tokens written, reasoning included; 0 if the server does not count them.
       dollars: what the answer cost when it was first given; None if no price is known.
-      finish_reason: the server's word: "stop", "length", "content_filter", ...
+      finish_reason: the server's word: "stop", "length", "content_filter", ...; ours for an
+        answer that was charged for and cannot be read: "malformed".
       seconds: from sending the request to having the answer.
       cached: whether it was paid for earlier and is only read back.
     """
@@ -58,6 +61,15 @@ class Completion:
     def new_dollars(self) -> float | None:
         """Dollars spent by this use of the answer: none if it is read back."""
         return 0.0 if self.cached else self.dollars
+
+    @property
+    def receipt(self) -> str:
+        """Tells this answer from all others, however often it is read back.
+
+        Equal texts differ in the time they took, which is known to the nanosecond.
+        """
+        kept = json.dumps(asdict(replace(self, cached=False)), sort_keys=True)
+        return hashlib.sha256(kept.encode()).hexdigest()[:16]
 
 
 class FailureKind(StrEnum):
@@ -90,6 +102,8 @@ class Failure:
     reason: str
     completion: Completion | None = None
 
+
+MALFORMED = FailureKind.MALFORMED.value
 
 Answer: TypeAlias = Completion | Failure
 OnAnswer: TypeAlias = Callable[[int, Answer], None]
@@ -139,6 +153,12 @@ def judged(completion: Completion) -> Answer:
     if completion.finish_reason == "content_filter":
         return Failure(
             FailureKind.FILTERED, "the server's content filter withheld the answer.", completion
+        )
+    if completion.finish_reason == MALFORMED:
+        return Failure(
+            FailureKind.MALFORMED,
+            "the server charged for an answer, but sent none that can be read: check llm.base_url.",
+            completion,
         )
     if not completion.text.strip():
         return Failure(FailureKind.EMPTY, "the answer was empty.", completion)

@@ -28,9 +28,14 @@ class MalformedAnswerError(Exception):
     """A 200 that is not a chat completion; the argument says what it is instead."""
 
 
+def encodable(text: str) -> str:
+    """Return the text without the half characters that JSON can hold and no file can."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def one_line(text: str) -> str:
     """Return the text on one line, cut to what fits into a message."""
-    flat = " ".join(text.split())
+    flat = " ".join(encodable(text).split())
     return flat if len(flat) <= _LONGEST_QUOTE else flat[: _LONGEST_QUOTE - 3] + "..."
 
 

@@ -1,0 +1,79 @@
+"""The real trainer in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import replace
+
+import pytest
+
+from reward_synth.errors import TaskError
+from reward_synth.propose.offline import OfflineProposer
+from reward_synth.propose.proposer import Context
+from reward_synth.reward.sandbox import Sandbox
+from reward_synth.search.failure import WorkerError
+from reward_synth.search.proposals import propose_generation
+from reward_synth.search.training_process import LOG, make_trainer, training_process
+from reward_synth.task import load_task
+from tests.search.test_loop import config  # noqa: F401 (a fixture)
+
+PATIENT_S = 600.0
+
+
+@pytest.fixture(scope="module")
+def proposed(config, tmp_path_factory):  # noqa: F811
+    """A run folder with a generation that is traced and not yet trained."""
+    folder = tmp_path_factory.mktemp("proposed")
+    context = Context(load_task(config.task).description, 0, None, (), (), 0)
+    with Sandbox.start() as sandbox:
+        candidates = propose_generation(OfflineProposer(), sandbox, context, 2, 0, folder)
+    return folder, candidates
+
+
+@pytest.fixture(scope="module")
+def trained_here(config, proposed):  # noqa: F811
+    """What a trainer in this process makes of it: candidates, progress, policies."""
+    folder, candidates = proposed
+    heard = []
+    trainer = make_trainer(config, folder, None, lambda done, _: heard.append(done))
+    done, _ = trainer.generation(candidates)
+    return done, heard, policies(folder, done)
+
+
+def policies(folder, candidates):
+    return [(folder / c.folder / "policy.npz").read_bytes() for c in candidates]
+
+
+def test_it_trains_there_as_it_does_here_even_if_it_is_killed(
+    config,  # noqa: F811
+    proposed,
+    trained_here,
+    tmp_path,
+):
+    folder, candidates = proposed
+    heard, cache = [], tmp_path / "xla"
+    with training_process(config, folder, cache, PATIENT_S) as trainer:
+        steps = trainer.call("search_steps")
+
+        def kill(done, _):
+            if done >= steps:
+                os.kill(trainer.pid, signal.SIGKILL)
+
+        with pytest.raises(WorkerError, match="SIGKILL") as info:
+            trainer.call("generation", candidates, on_progress=kill)
+        assert info.value.failure.during == "generation"
+        done, _ = trainer.call("generation", candidates, on_progress=lambda *v: heard.append(v[0]))
+    expected, told, learned = trained_here
+    assert (done, policies(folder, done)) == (expected, learned)
+    assert heard == told[-len(heard) :]  # from the last checkpoint on, if there was one
+    assert (folder / LOG).is_file()
+
+
+def test_a_task_that_is_not_there(config, tmp_path):  # noqa: F811
+    wrong = replace(config, task=str(tmp_path / "nowhere"))
+    with (
+        training_process(wrong, tmp_path / "run", None, PATIENT_S) as trainer,
+        pytest.raises(TaskError, match="nowhere"),
+    ):
+        trainer.call("search_steps")
