@@ -45,8 +45,16 @@ class Evidence:
     episode_steps: int
 
 
-def reflect(evidence: Evidence) -> str:
-    """Return the reflection as Markdown without headings above level 2."""
+def reflect(evidence: Evidence, *, blind: bool = False) -> str:
+    """Return the reflection as Markdown without headings above level 2.
+
+    Args:
+      evidence: what is known.
+      blind: whether to tell only what watching a training shows: the terms, how long episodes
+        are and how they end, and nothing that comes from the task's fitness or success.
+    """
+    if blind:
+        return "\n\n".join([_curves(evidence, blind=True), _watched(evidence)])
     return "\n\n".join(
         [
             _curves(evidence),
@@ -62,29 +70,30 @@ def findings(evidence: Evidence) -> list[str]:
     return found or ["Nothing stands out: every term moves and training was healthy."]
 
 
-def _curves(evidence: Evidence) -> str:
+def _curves(evidence: Evidence, *, blind: bool = False) -> str:
     curve = evidence.curve
-    rows = [
-        ("fitness of the task", [line["fitness"] for line in curve], "", ""),
-        ("episode length (steps)", [line["length"] for line in curve], "", ""),
-    ]
+    rows = [("episode length (steps)", [line["length"] for line in curve], "", "")]
+    if not blind:
+        rows.insert(0, ("fitness of the task", [line["fitness"] for line in curve], "", ""))
     fitness = _numbers([line["fitness"] for line in curve])
     shares = _shares(evidence)
     for i, term in enumerate(evidence.terms):
         values = [line["terms"][term] for line in curve]
         correlation = _correlation(_numbers(values), fitness)
         rows.append((f"term {term}", values, f"{shares[i]:.0%}", correlation))
+    correlated = (
+        "" if blind else " Correlation: Spearman's, of the term with the fitness over training."
+    )
     lines = [
         f"Means over training, start to end ({_POINTS} snapshots; terms per step). Share: of the "
-        "sum of all terms' absolute values in the final policy's episodes. Correlation: "
-        "Spearman's, of the term with the fitness over training.",
+        f"sum of all terms' absolute values in the final policy's episodes.{correlated}",
         "",
-        "| | snapshots | share | correlation |",
-        "|---|---|---|---|",
+        "| | snapshots | share |" + ("" if blind else " correlation |"),
+        "|---|---|---|" + ("" if blind else "---|"),
     ]
     for name, values, share, correlation in rows:
         shown = ", ".join(_short(value) for value in snapshots(_numbers(values)))
-        lines.append(f"| {name} | {shown} | {share} | {correlation} |")
+        lines.append(f"| {name} | {shown} | {share} |" + ("" if blind else f" {correlation} |"))
     return "\n".join(lines)
 
 
@@ -96,15 +105,26 @@ def snapshots(values: np.ndarray) -> np.ndarray:
     )
 
 
+def _watched(evidence: Evidence) -> str:
+    return (
+        "The final policy, without exploration noise, on "
+        f"{len(evidence.episode_fitness)} held-out episodes: {evidence.score.length:.0f} of "
+        f"{evidence.episode_steps} steps; episodes ended {_ends(evidence)}."
+    )
+
+
+def _ends(evidence: Evidence) -> str:
+    return ", ".join(f"{number} by {cause}" for cause, number in evidence.ends.items() if number)
+
+
 def _outcome(evidence: Evidence) -> str:
     score, count = evidence.score, len(evidence.episode_fitness)
-    ends = ", ".join(f"{number} by {cause}" for cause, number in evidence.ends.items() if number)
     spread = np.percentile(evidence.episode_fitness, [0, 50, 100])
     return (
         f"The final policy, without exploration noise, on {count} held-out episodes: fitness "
         f"{_short(score.fitness)} (worst {_short(spread[0])}, median {_short(spread[1])}, best "
         f"{_short(spread[2])}), success {score.success:.0%}, {score.length:.0f} of "
-        f"{evidence.episode_steps} steps; episodes ended {ends}."
+        f"{evidence.episode_steps} steps; episodes ended {_ends(evidence)}."
     )
 
 

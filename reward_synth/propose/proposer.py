@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from reward_synth.propose.library import Example
 from reward_synth.propose.llm.records import Message
 from reward_synth.records import Rejection, RewardProgram, TaskDescription
 
@@ -18,7 +19,8 @@ class Parent:
     Attributes:
       id: the candidate, such as ``"g01c03"``.
       program: its reward program.
-      fitness: higher is better; how it is computed stays unknown to proposers.
+      fitness: higher is better; how it is computed stays unknown to proposers. NaN where
+        proposers are not to learn of it at all.
       reflection: how its training went, in words.
     """
 
@@ -52,6 +54,14 @@ class Operator(StrEnum):
         return self not in (Operator.CROSSOVER, Operator.PARAMETERS)
 
 
+class Manner(StrEnum):
+    """Whose words a language model is asked in: ours, or those of a baseline."""
+
+    OURS = "ours"
+    ICPL = "icpl"
+    TEXT2REWARD = "text2reward"
+
+
 @dataclass(frozen=True, slots=True)
 class Brief:
     """What one candidate is to be.
@@ -68,6 +78,10 @@ class Brief:
         Eureka asks; else each is sent off into a direction of its own.
       lineage: to which line of descent it belongs.
       model: which of the proposer's models writes it.
+      manner: in whose words a language model is asked.
+      contrast: for ICPL, the candidate that was named the worst beside the parent.
+      differences: for ICPL, what changed from each good program of the run to the next.
+      shots: for Text2Reward, how many of the context's examples are shown.
     """
 
     operator: Operator
@@ -79,6 +93,10 @@ class Brief:
     alike: bool = False
     lineage: int = 0
     model: int = 0
+    manner: Manner = Manner.OURS
+    contrast: Parent | None = None
+    differences: tuple[str, ...] = ()
+    shots: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +107,13 @@ class Context:
       description: the task.
       generation: 0 for the first.
       seed: of all randomness in this call.
+      examples: programs for similar tasks, the most similar first; fixed when the run begins.
     """
 
     description: TaskDescription
     generation: int
     seed: int
+    examples: tuple[Example, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

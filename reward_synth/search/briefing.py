@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from reward_synth.propose.proposer import Parent
 from reward_synth.search.archive import Archive
 from reward_synth.search.candidate import Candidate
@@ -15,6 +17,12 @@ def parent_of(archive: Archive, candidate: Candidate) -> Parent:
     assert candidate.program is not None
     fitness = archive.estimates[candidate.id].mean
     return Parent(candidate.id, candidate.program, fitness, candidate.reflection)
+
+
+def unscored_parent(candidate: Candidate) -> Parent:
+    """Return a scored candidate as proposers see it who are to know nothing of its fitness."""
+    assert candidate.program is not None
+    return Parent(candidate.id, candidate.program, math.nan, candidate.reflection)
 
 
 def failures(archive: Archive) -> tuple[str, ...]:

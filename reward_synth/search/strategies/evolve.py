@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -26,6 +27,8 @@ class Evolve:
     Lineage i of L is that whose number is i modulo L: where one goes stale, its place is taken
     by the number L further on, which starts from nothing.
     """
+
+    blind: ClassVar[bool] = False
 
     def briefs(
         self, archive: Archive, settings: SearchSettings, rng: np.random.Generator

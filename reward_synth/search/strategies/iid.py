@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from reward_synth.search.config import SearchSettings
 @dataclass(frozen=True, slots=True)
 class Iid:
     """No feedback at all: every candidate is written from the task alone."""
+
+    blind: ClassVar[bool] = False
 
     def briefs(
         self, archive: Archive, settings: SearchSettings, rng: np.random.Generator
