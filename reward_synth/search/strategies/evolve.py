@@ -51,7 +51,7 @@ class Evolve:
                 rng,
             )
             briefs.append(_brief(archive, settings, lineage, operator, rng))
-        return tuple(briefs)
+        return _with_weights(archive, briefs, rng)
 
     def best(self, archive: Archive) -> Candidate | None:
         """Return the best by cautious estimate; see ``Strategy.best``."""
@@ -66,7 +66,7 @@ def _brief(
     rng: np.random.Generator,
 ) -> Brief:
     """Return a brief for a child of a lineage; of its founder if it has none to build on."""
-    family = [c for c in _of_lineage(archive.leaders, lineage)]
+    family = _of_lineage(archive.leaders, lineage)
     common = Brief(
         Operator.INITIAL,
         elites=tuple(parent_of(archive, c) for c in archive.leaders[: settings.elites]),
@@ -77,20 +77,39 @@ def _brief(
         return replace(common, elites=())
     parent = max(family, key=lambda c: (_promise(archive, c), c.id))
     parents = [parent]
-    weights = None
     if operator is Operator.CROSSOVER:
         donors = [c for c in archive.leaders if c.lineage != lineage] or [
             c for c in family if c is not parent
         ]
         parents += donors[: 1 + int(rng.integers(2))][-1:]
-    elif operator is Operator.PARAMETERS:
-        weights = next_weights(archive, parent, rng)
     return replace(
         common,
         operator=operator,
         parents=tuple(parent_of(archive, c) for c in parents),
-        weights=weights,
     )
+
+
+def _with_weights(
+    archive: Archive, briefs: Sequence[Brief], rng: np.random.Generator
+) -> tuple[Brief, ...]:
+    """Fill in the numbers, those for the same parent together, so that they spread.
+
+    Where a parent has no numbers that matter, its structure is changed in their place.
+    """
+    filled = list(briefs)
+    of_parent: dict[str, list[int]] = {}
+    for place, brief in enumerate(briefs):
+        if brief.operator is Operator.PARAMETERS:
+            of_parent.setdefault(brief.parents[0].id, []).append(place)
+    for id, places in of_parent.items():
+        tables = next_weights(archive, archive[id], len(places), rng)
+        for i, place in enumerate(places):
+            filled[place] = (
+                replace(briefs[place], weights=tables[i])
+                if tables
+                else replace(briefs[place], operator=Operator.STRUCTURE)
+            )
+    return tuple(filled)
 
 
 def _promise(archive: Archive, candidate: Candidate) -> float:
