@@ -41,6 +41,8 @@ def candidate(generation, index, fitness=None, weights=None, *, terms=None, trai
 def archive(generations):
     """One of rows of fitness values, a row for each generation; None for what was not trained."""
     candidates = [
-        candidate(g, i, fitness) for g, row in enumerate(generations) for i, fitness in enumerate(row)
+        candidate(g, i, fitness)
+        for g, row in enumerate(generations)
+        for i, fitness in enumerate(row)
     ]
     return Archive(tuple(candidates), len(generations))

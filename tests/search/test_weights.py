@@ -162,7 +162,9 @@ def test_huge_and_tiny_numbers_stay_numbers_of_float32():
 def test_a_single_weight_that_is_the_scale_is_not_searched():
     assert drawn_from(tried(candidate(0, 0, 1.0, {"a": 3.0}))) == []
     assert drawn_from(tried(candidate(0, 0, 1.0, {"a": 3.0, "off": 0.0}))) == []
-    assert drawn_from(tried(candidate(0, 0, 1.0, {}, terms=("x",), program=program({"a": 0.0})))) == []
+    assert (
+        drawn_from(tried(candidate(0, 0, 1.0, {}, terms=("x",), program=program({"a": 0.0})))) == []
+    )
 
 
 def test_a_single_weight_that_is_not_the_scale_is():
