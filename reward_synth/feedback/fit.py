@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import jax
 import numpy as np
-from scipy.optimize import Bounds, minimize
+from scipy.optimize import minimize
 from scipy.special import expit, log_expit
 
 from reward_synth.feedback.preferences import Verdict
@@ -195,7 +195,7 @@ class _Problem:
             return float(value), slope
 
         start = np.zeros(self.size)
-        bounds = Bounds(np.full(self.size, -_MOST), np.full(self.size, _MOST))
+        bounds = [(-_MOST, _MOST)] * self.size
         # Rewards are float32: a finer tolerance would be below their rounding.
         found = minimize(
             objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-6}

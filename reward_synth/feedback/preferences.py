@@ -72,9 +72,9 @@ class Preference:
     def comparisons(self) -> tuple[Comparison, ...]:
         """Return what it says of pairs; the best of n is better than n - 1 others."""
         if self.kind is Kind.PAIR:
-            verdicts = {"": Verdict.EQUAL, self.shown[0]: Verdict.FIRST}
-            verdict = verdicts.get(self.answer, Verdict.SECOND)
-            return (Comparison(*self.shown, verdict),)
+            first, second = self.shown
+            verdicts = {first: Verdict.FIRST, second: Verdict.SECOND, "": Verdict.EQUAL}
+            return (Comparison(first, second, verdicts[self.answer]),)
         verdict = Verdict.FIRST if self.kind is Kind.BEST else Verdict.SECOND
         others = [id for id in self.shown if id != self.answer]
         return tuple(Comparison(self.answer, other, verdict) for other in others)

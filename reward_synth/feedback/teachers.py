@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 import numpy as np
 from scipy.special import expit
@@ -52,7 +52,10 @@ class Teacher(Protocol):
 class Oracle:
     """Names whichever has the higher fitness, and is never wrong."""
 
-    name: ClassVar[str] = "oracle"
+    @property
+    def name(self) -> str:
+        """What its answers are signed with."""
+        return "oracle"
 
     def compare(self, one: Shown, other: Shown) -> Verdict:
         """See ``Teacher.compare``; only the same fitness is equal."""

@@ -57,5 +57,6 @@ def _text2reward(
         facade_names,
         examples=context.examples[: brief.shots],
         parent=parent.program.source if parent else "",
-        feedback=(brief.comment or parent.reflection) if parent else "",
+        comment=brief.comment,
+        trace=parent.reflection if parent else "",
     )

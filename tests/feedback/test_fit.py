@@ -130,9 +130,7 @@ def test_ties_draw_returns_together(reward, segments):
     """Those that were called equal lie closer than before; alone they teach no direction."""
     fitness = sums(reward, segments, TRUE)
     order = np.argsort(fitness)
-    ties = [
-        Judgement(int(i), int(j), Verdict.EQUAL) for i, j in zip(order[:-1], order[1:], strict=True)
-    ]
+    ties = [Judgement(int(i), int(j), Verdict.EQUAL) for i, j in itertools.pairwise(order)]
     fit = fit_weights(reward, segments, ties)
     assert fit.pairs == 0
     assert not fit.believed

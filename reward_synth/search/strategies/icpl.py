@@ -25,8 +25,8 @@ class Icpl:
 
     Every sample is written from the last generation's two, the traces of their terms without
     the task's fitness, and what changed from one generation's best to the next's. K candidates
-    cost 2 K - 3 questions a generation, and G generations G - 1 at the end: 49 for the paper's
-    6 and 5. Three things differ from the paper:
+    take 2 K - 3 questions a generation, and G generations G - 1 at the end: 49 for the paper's
+    6 and 5, some of which have been answered before. Three things differ from the paper:
 
     - It draws new programs until all K run. Here one that does not is sent back
       ``search.repairs`` times with the reason, and then the generation has one less.
@@ -67,12 +67,12 @@ class Icpl:
         return archive[self._final(archive, rounds).id] if rounds else None
 
     def preferences(self, archive: Archive) -> tuple[Preference, ...]:
-        """Return every answer that the decisions on an archive rest on, in their order."""
+        """Return all answers that the decisions on an archive rest on, each once."""
         rounds = self._rounds(archive)
         choices = [c for one in rounds for c in (one.best, one.worst) if c]
         if rounds:
             choices.append(self._final(archive, rounds))
-        return tuple(preference for choice in choices for preference in choice.preferences)
+        return tuple(dict.fromkeys(p for choice in choices for p in choice.preferences))
 
     def _rounds(self, archive: Archive) -> list[_Round]:
         """Ask about each generation in which anything was trained to the end."""
