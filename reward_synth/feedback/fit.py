@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import jax
 import numpy as np
@@ -13,6 +14,7 @@ from scipy.special import expit, log_expit
 
 from reward_synth.feedback.preferences import Verdict
 from reward_synth.reward.rewards import Reward
+from reward_synth.reward.verify import BatchedReward
 from reward_synth.rollout.segments import Segments
 
 FEWEST_PAIRS = 10
@@ -43,7 +45,7 @@ class Fit:
       log_likelihood: of all answers under the new weights; pairs x log 0.5 is what coin flips
         have.
       accuracy: share of the pairs that weights which were fitted to the others order as the
-        teacher does; ties left out. NaN where there is nothing to fit.
+        teacher does; ties left out. NaN where there are too few, or there is nothing to fit.
       accuracy_before: that of the old weights. NaN without any pair.
       pairs: that were not called equal.
       believed: whether there are enough of them, and the new weights order more of those that
@@ -91,11 +93,10 @@ def fit_weights(reward: Reward, segments: Segments, answers: Sequence[Judgement]
     decided = problem.shares != 0.5
     before = problem.right(np.zeros(problem.size))
     parameters = problem.solve(np.ones(len(answers), bool))
-    accuracy = math.nan
-    if old.any() and decided.any():
-        accuracy = float(np.mean(problem.held_out()[decided]))
     pairs = int(decided.sum())
     accuracy_before = float(np.mean(before[decided])) if pairs else math.nan
+    enough = pairs >= FEWEST_PAIRS and bool(old.any())
+    accuracy = float(np.mean(problem.held_out()[decided])) if enough else math.nan
     return Fit(
         weights=tuple(problem.weights(parameters).tolist()),
         rationality=float(np.exp(parameters[-1])),
@@ -103,7 +104,7 @@ def fit_weights(reward: Reward, segments: Segments, answers: Sequence[Judgement]
         accuracy=accuracy,
         accuracy_before=accuracy_before,
         pairs=pairs,
-        believed=pairs >= FEWEST_PAIRS and accuracy > max(accuracy_before, 0.5),
+        believed=accuracy > max(accuracy_before, 0.5),
     )
 
 
@@ -219,23 +220,11 @@ def _returns(
     reward: Reward, segments: Segments
 ) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Return a function from (W,) weights to (n,) sums of rewards and (n, W) their derivatives."""
-    transitions = segments.transitions
+    transitions, steps = segments.transitions, _with_slopes(reward.function)
     parts = []
     for begin in range(0, len(transitions), _STEPS_AT_ONCE):
         places = np.arange(begin, min(begin + _STEPS_AT_ONCE, len(transitions)))
         parts.append((transitions.take(np.resize(places, _STEPS_AT_ONCE)), len(places)))
-
-    @jax.jit
-    def steps(
-        state: jax.Array, action: jax.Array, next_state: jax.Array, weights: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
-        def of(weights: jax.Array) -> tuple[jax.Array, jax.Array]:
-            reward_of_steps = reward.function(state, action, next_state, weights)[0]
-            return reward_of_steps, reward_of_steps
-
-        # Forward, since there are few weights, and loops have no derivative the other way.
-        slopes, values = jax.jacfwd(of, has_aux=True)(weights)
-        return values, slopes
 
     def returns(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         values, slopes = [], []
@@ -253,3 +242,22 @@ def _returns(
         return sums, flat.reshape(*shape, len(weights)).sum(1)
 
     return returns
+
+
+@lru_cache(maxsize=8)  # a reward is fitted again as answers come in
+def _with_slopes(function: BatchedReward) -> BatchedReward:
+    """Return a compiled function to rewards (b,) and their derivatives by the weights (b, W)."""
+
+    @jax.jit
+    def steps(
+        state: jax.Array, action: jax.Array, next_state: jax.Array, weights: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        def of(weights: jax.Array) -> tuple[jax.Array, jax.Array]:
+            values = function(state, action, next_state, weights)[0]
+            return values, values
+
+        # Forward, since there are few weights, and loops have no derivative the other way.
+        slopes, values = jax.jacfwd(of, has_aux=True)(weights)
+        return values, slopes
+
+    return steps
