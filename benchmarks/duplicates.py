@@ -15,7 +15,8 @@ import time
 import numpy as np
 
 from reward_synth.propose.offline import OfflineProposer
-from reward_synth.propose.proposer import Context
+from reward_synth.propose.operators import Operator
+from reward_synth.propose.proposer import Brief, Context
 from reward_synth.records import RewardProgram, TracedReward
 from reward_synth.reward.canonical import Canonical, Sample, canonical
 from reward_synth.reward.compare import angle_distance, pearson_distance
@@ -42,7 +43,7 @@ def rewards_of(task: Task, count: int) -> list[Reward]:
         proposal
         for seed in range(-(-count // 8))
         for proposal in OfflineProposer().propose(
-            Context(task.description, 0, None, (), (), seed), 8
+            Context(task.description, 0, seed), [Brief(Operator.INITIAL)] * 8
         )
     ]
     found = []

@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from reward_synth.propose.offline import OfflineProposer
-from reward_synth.propose.proposer import Context
+from reward_synth.propose.operators import Operator
+from reward_synth.propose.proposer import Brief, Context
 from reward_synth.records import Finding, Rejection
 from reward_synth.reward.parse import parse
 from reward_synth.reward.rewards import Reward, expert_reward, traced_reward
@@ -45,9 +46,9 @@ STEPS_OF_AN_EPISODE = 64  # that screens look at
 
 def proposed(task: Task, seed: int, count: int) -> list[Reward]:
     """Rewards of the offline proposer, which need no sandbox."""
-    context = Context(task.description, 0, None, (), (), seed)
+    context = Context(task.description, 0, seed)
     found = []
-    for proposal in OfflineProposer().propose(context, count):
+    for proposal in OfflineProposer().propose(context, [Brief(Operator.INITIAL)] * count):
         program = parse(proposal.answer)
         assert not isinstance(program, Rejection), program
         traced = trace(program, task.description)

@@ -1,7 +1,7 @@
 """Search strategies at equal budgets: tasks x strategies x independent searches.
 
     .venv/bin/python benchmarks/search.py [--tasks hopper reacher] [--strategies evolve iid]
-        [--ablations] [--searches 5] [--trainings 24] [--llm offline] [--processes 2]
+        [--ablations] [--searches 5] [--trainings 20] [--llm offline] [--processes 2]
         [--work outputs/search] [--output benchmarks/results/search.jsonl]
 
 Every search may take as many environment steps as --trainings whole trainings of one candidate,
@@ -40,25 +40,25 @@ from reward_synth.search.store import INCUMBENT, Store
 # environment steps of one training: short, so that a search fits in a minute of two cores
 STEPS = {
     "cartpole_swingup": 65_536,
-    "reacher": 49_152,
-    "half_cheetah": 65_536,
+    "reacher": 98_304,
+    "half_cheetah": 98_304,
     "hopper": 49_152,
 }
 
 # As the peers have it: no screens, no race, one training a candidate. Two held-out episodes are
 # the fewest: Eureka does not look at them, and they are part of what a search spends.
 _PLAIN = SearchSettings(
-    candidates=6, episodes=2, screens=False, duplicates=0.0, rungs=(), keep=(), reruns=0
+    candidates=5, episodes=2, screens=False, duplicates=0.0, rungs=(), keep=(), reruns=0
 )
 STRATEGIES = {
-    "evolve": SearchSettings(episodes=4),
+    "evolve": SearchSettings(episodes=4, remember=False),
     "eureka": replace(_PLAIN, strategy="eureka", repairs=0),
     "eureka_elitist": replace(_PLAIN, strategy="eureka_elitist", repairs=0),
     "iid": replace(_PLAIN, strategy="iid", episodes=4),
 }
 # One idea taken away at a time. Without a race a generation is half as large, for the same cost.
 ABLATIONS = {
-    "evolve, no race": replace(STRATEGIES["evolve"], rungs=(), keep=(), candidates=6),
+    "evolve, no race": replace(STRATEGIES["evolve"], rungs=(), keep=(), candidates=5),
     "evolve, no screens": replace(STRATEGIES["evolve"], screens=False),
     "evolve, no dedupe": replace(STRATEGIES["evolve"], duplicates=0.0),
     "evolve, no weights": replace(STRATEGIES["evolve"], fit_weights=False),
@@ -66,7 +66,7 @@ ABLATIONS = {
 }
 REFERENCES = ("expert", "sparse")
 REFERENCE_SEEDS = 10
-HELD_OUT = 4  # trainings of what a search ends with; half of it for what it had before
+HELD_OUT = 4  # trainings of what a search ends with; one of what it stood by before
 EPISODES = 20
 
 
@@ -174,7 +174,7 @@ def train_again(cell: Cell, folder: Path, ids: list[str]) -> dict[str, list[floa
     for id in ids:
         reward = traced_reward(load_traced(candidates[id], folder), task)
         assert isinstance(reward, Reward)
-        count = HELD_OUT if id == ids[-1] else HELD_OUT // 2
+        count = HELD_OUT if id == ids[-1] else 1
         members += [(id, reward, seed) for seed in range(count)]
     fitness = held_out_fitness(cell, folder / "held_out", [m[1:] for m in members])
     result: dict[str, list[float]] = {id: [] for id in ids}
@@ -248,7 +248,7 @@ def main() -> None:
     parser.add_argument("--strategies", nargs="+", choices=STRATEGIES, default=list(STRATEGIES))
     parser.add_argument("--ablations", action="store_true", help="also each idea taken away")
     parser.add_argument("--searches", type=int, default=5)
-    parser.add_argument("--trainings", type=int, default=24, help="the budget of each search")
+    parser.add_argument("--trainings", type=int, default=20, help="the budget of each search")
     parser.add_argument("--llm", default="offline", help="as llm.kind of a run")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--work", type=Path, default=Path("outputs/search"))

@@ -28,11 +28,18 @@ _ENDS = {
 }
 
 
-def reflect(evidence: Evidence) -> str:
+def reflect(evidence: Evidence, *, blind: bool = False) -> str:
     """Return the reflection as Markdown without headings above level 2.
 
     What comes before the first heading, curves and outcome, is what Eureka shows.
+
+    Args:
+      evidence: what is known.
+      blind: whether to tell only what watching a training shows: the terms, how long episodes
+        are and how they end, and nothing that comes from the task's fitness or success.
     """
+    if blind:
+        return "\n\n".join([_curves(evidence, blind=True), _watched(evidence)])
     parts = [_curves(evidence), _outcome(evidence)]
     if evidence.contrast is not None and evidence.contrast.differences:
         parts.append(_apart(evidence.contrast))
@@ -53,12 +60,11 @@ def findings(evidence: Evidence) -> list[str]:
     return found or ["Nothing stands out: every term moves and training was healthy."]
 
 
-def _curves(evidence: Evidence) -> str:
+def _curves(evidence: Evidence, *, blind: bool = False) -> str:
     curve = evidence.curve
-    rows = [
-        ("fitness of the task", [line["fitness"] for line in curve], "", "", ""),
-        ("episode length (steps)", [line["length"] for line in curve], "", "", ""),
-    ]
+    rows = [("episode length (steps)", [line["length"] for line in curve], "", "", "")]
+    if not blind:
+        rows.insert(0, ("fitness of the task", [line["fitness"] for line in curve], "", "", ""))
     fitness = _numbers([line["fitness"] for line in curve])
     shares = _shares(evidence)
     shown = sorted(range(len(shares)), key=lambda i: -shares[i])[:_MOST_TERMS]
@@ -67,19 +73,22 @@ def _curves(evidence: Evidence) -> str:
         correlation = _correlation(_numbers(values), fitness)
         limit = _limit(evidence.at_limit[i])
         rows.append((f"term {evidence.terms[i]}", values, f"{shares[i]:.0%}", limit, correlation))
+    correlated = (
+        "" if blind else " Correlation: Spearman's, of the term with the fitness over training."
+    )
     lines = [
         f"Means over training, start to end, in {_POINTS} parts; terms per step. Share: of the "
         "sum of all terms' absolute values, at limit: steps near the term's lowest or highest "
-        "value, both in the final policy's episodes. Correlation: Spearman's, of the term with "
-        f"the fitness over training.{_GAPS if any(np.isnan(fitness)) else ''}",
+        f"value, both in the final policy's episodes.{correlated}"
+        f"{_GAPS if any(np.isnan(fitness)) else ''}",
         "",
-        "| | over training | share | at limit | correlation |",
-        "|---|---|---|---|---|",
+        "| | over training | share | at limit |" + ("" if blind else " correlation |"),
+        "|---|---|---|---|" + ("" if blind else "---|"),
     ]
     for name, values, *rest in rows:
         parts = [_short(value) for value in snapshots(_numbers(values))]
         course = ", ".join(parts) if len(set(parts)) > 1 else f"{parts[0]} throughout"
-        lines.append(f"| {' | '.join([name, course, *rest])} |")
+        lines.append(f"| {' | '.join([name, course, *rest[: 2 if blind else 3]])} |")
     if len(shown) < len(shares):
         lines += ["", f"{len(shares) - len(shown)} smaller terms are left out here."]
     return "\n".join(lines)
@@ -93,17 +102,28 @@ def snapshots(values: np.ndarray) -> np.ndarray:
     )
 
 
-def _outcome(evidence: Evidence) -> str:
-    score, count = evidence.score, len(evidence.episode_fitness)
-    ends = ", ".join(
+def _watched(evidence: Evidence) -> str:
+    return (
+        "The final policy, without exploration noise, on "
+        f"{len(evidence.episode_fitness)} held-out episodes: {evidence.score.length:.0f} of "
+        f"{evidence.description.episode_steps} steps; {_ends(evidence)}."
+    )
+
+
+def _ends(evidence: Evidence) -> str:
+    return ", ".join(
         f"{number} {_ENDS[cause]}" for cause, number in evidence.ends.items() if number
     )
+
+
+def _outcome(evidence: Evidence) -> str:
+    score, count = evidence.score, len(evidence.episode_fitness)
     worst, median, best = np.percentile(evidence.episode_fitness, [0, 50, 100])
     return (
         f"The final policy, without exploration noise, on {count} held-out episodes: fitness "
         f"{_short(float(evidence.episode_fitness.mean()))} (worst {_short(worst)}, median "
         f"{_short(median)}, best {_short(best)}), success {score.success:.0%}, "
-        f"{score.length:.0f} of {evidence.description.episode_steps} steps; {ends}."
+        f"{score.length:.0f} of {evidence.description.episode_steps} steps; {_ends(evidence)}."
     )
 
 

@@ -18,6 +18,8 @@ from reward_synth.propose.llm.records import (
     Request,
 )
 from reward_synth.propose.offline import OfflineProposer
+from reward_synth.propose.operators import Manner
+from reward_synth.propose.peers import peer_messages
 from reward_synth.propose.prompts import (
     Elite,
     initial_messages,
@@ -98,6 +100,8 @@ class LanguageProposer:
         )
 
     def _messages(self, context: Context, brief: Brief, sample: int) -> tuple[Message, ...]:
+        if brief.manner is not Manner.OURS:
+            return peer_messages(context, self._facade_names, brief)
         direction = None if brief.alike else sample
         if not brief.parents:
             return initial_messages(

@@ -11,7 +11,7 @@ import jinja2
 
 from reward_synth.content import content_folder
 from reward_synth.propose.llm.records import Message
-from reward_synth.propose.proposer import Operator
+from reward_synth.propose.operators import Operator
 from reward_synth.records import Field, Rejection, TaskDescription
 
 MOST_HOME_VALUES = 24
@@ -46,7 +46,7 @@ def initial_messages(
         None asks all alike, as Eureka does.
       failures: one line about each attempt of the run that is not to be repeated.
     """
-    return _chat("initial.md", description, facade_names, failures=tuple(failures), sample=sample)
+    return chat("initial.md", description, facade_names, failures=tuple(failures), sample=sample)
 
 
 def revise_messages(
@@ -74,7 +74,7 @@ def revise_messages(
       failures: one line about each attempt that is not to be repeated.
       sample: as in ``initial_messages``, for the kind of change.
     """
-    return _chat(
+    return chat(
         "revise.md",
         description,
         facade_names,
@@ -102,7 +102,7 @@ def repair_messages(
       source: the program, ``""`` if the answer held none.
       rejection: at which stage it failed and why.
     """
-    return _chat("repair.md", description, facade_names, source=source, rejection=rejection)
+    return chat("repair.md", description, facade_names, source=source, rejection=rejection)
 
 
 def environment_class(description: TaskDescription) -> str:
@@ -154,9 +154,10 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _chat(
+def chat(
     template: str, description: TaskDescription, facade_names: Sequence[str], **values: object
 ) -> tuple[Message, ...]:
+    """Return the system message and a template of ``prompts/`` filled in, as the user's."""
     system = _render("system.md", facade_names=tuple(facade_names))
     user = _render(template, task=description, environment=environment_class(description), **values)
     return Message("system", system), Message("user", user)

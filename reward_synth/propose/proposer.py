@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol
 
+from reward_synth.propose.library import Example
 from reward_synth.propose.llm.records import Message
+from reward_synth.propose.operators import Manner, Operator
 from reward_synth.records import Rejection, RewardProgram, TaskDescription
 
 
@@ -18,7 +19,8 @@ class Parent:
     Attributes:
       id: the candidate, such as ``"g01c03"``.
       program: its reward program.
-      fitness: higher is better; how it is computed stays unknown to proposers.
+      fitness: higher is better; how it is computed stays unknown to proposers. NaN where
+        proposers are not to learn of it at all.
       reflection: how its training went and what led to it, as Markdown without headings above
         level 2.
       summary: the same in a line or two, for when it is shown beside others.
@@ -29,30 +31,6 @@ class Parent:
     fitness: float
     reflection: str
     summary: str = ""
-
-
-class Operator(StrEnum):
-    """How a candidate is to come about.
-
-    INITIAL needs no parent. REVISE is Eureka's: a better program than the parent, in any way.
-    The others change one thing at a time, so that what training shows can be put down to it:
-    STRUCTURE its terms, SIMPLIFY leaves some out, THOUGHT goes about the task in another way.
-    CROSSOVER, which takes a named term over from a second parent, and PARAMETERS, which changes
-    numbers in WEIGHTS, are done on the programs' syntax and ask no model.
-    """
-
-    INITIAL = "initial"
-    REVISE = "revise"
-    STRUCTURE = "structure"
-    CROSSOVER = "crossover"
-    PARAMETERS = "parameters"
-    THOUGHT = "thought"
-    SIMPLIFY = "simplify"
-
-    @property
-    def needs_model(self) -> bool:
-        """Whether a language model writes it, where there is one."""
-        return self not in (Operator.CROSSOVER, Operator.PARAMETERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +49,10 @@ class Brief:
         Eureka asks; else each is sent off into a direction of its own.
       lineage: to which line of descent it belongs.
       model: which of the proposer's models writes it.
+      manner: in whose words a language model is asked.
+      contrast: for ICPL, the candidate that was named the worst beside the parent.
+      differences: for ICPL, what changed from each good program of the run to the next.
+      shots: for Text2Reward, how many of the context's examples are shown.
     """
 
     operator: Operator
@@ -82,6 +64,10 @@ class Brief:
     alike: bool = False
     lineage: int = 0
     model: int = 0
+    manner: Manner = Manner.OURS
+    contrast: Parent | None = None
+    differences: tuple[str, ...] = ()
+    shots: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +78,13 @@ class Context:
       description: the task.
       generation: 0 for the first.
       seed: of all randomness in this call.
+      examples: programs for similar tasks, the most similar first; fixed when the run begins.
     """
 
     description: TaskDescription
     generation: int
     seed: int
+    examples: tuple[Example, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,12 @@ def _parent(archive: Archive, candidate: Candidate, reflection: str) -> Parent:
     )
 
 
+def unscored_parent(candidate: Candidate) -> Parent:
+    """Return a scored candidate as proposers see it who are to know nothing of its fitness."""
+    assert candidate.program is not None
+    return Parent(candidate.id, candidate.program, math.nan, candidate.reflection)
+
+
 def summary_of(archive: Archive, candidate: Candidate) -> str:
     """Return how a scored candidate did and what it pays for, in a line or two."""
     assert candidate.program is not None

@@ -10,7 +10,16 @@ from reward_synth.propose.llm.select import CHOICES
 from reward_synth.train import sb3
 from reward_synth.train.config import TRANSFORMS, PPOConfig
 
-STRATEGY_NAMES = ("evolve", "eureka", "eureka_elitist", "icpl", "text2reward", "iid", "sequential")
+STRATEGY_NAMES = (
+    "evolve",
+    "eureka",
+    "eureka_elitist",
+    "icpl",
+    "text2reward",
+    "text2reward_zero_shot",
+    "iid",
+    "sequential",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from reward_synth.reward.screen import (
     screen,
 )
 from reward_synth.reward.transitions import Transitions
-from reward_synth.rollout.episodes import ENDS, Rollouts
+from reward_synth.rollout.episodes import Rollouts
 from reward_synth.rollout.explore import explore
 from reward_synth.search.candidate import Candidate, best_of
 from reward_synth.search.config import RunConfig
@@ -115,7 +115,8 @@ class Screening:
     def _deduplicated(self, candidate: Candidate, known: Sequence[Known], stage: int) -> Candidate:
         assert candidate.program is not None
         threshold = self.config.search.duplicates
-        form = self._form(candidate, stage)
+        # On random actions alone what differs far from them looks alike: only texts are compared.
+        form = self._form(candidate, stage) if stage else None
         twin = find_duplicate(candidate.program.source, form, known, threshold)
         if twin is None:
             return candidate
@@ -127,7 +128,8 @@ class Screening:
 
     def _known(self, candidate: Candidate, stage: int) -> Known:
         assert candidate.program is not None
-        return Known.of(candidate.id, candidate.program.source, self._form(candidate, stage))
+        form = self._form(candidate, stage) if stage else None
+        return Known.of(candidate.id, candidate.program.source, form)
 
     def _form(self, candidate: Candidate, stage: int) -> Canonical:
         if (stage, candidate.id) not in self._forms:
@@ -198,9 +200,10 @@ class Screening:
                     margin=margin,
                     rng=np.random.default_rng(seed),
                 )
-                for registry in (mine, self.shared) if exploit else ():
-                    if registry is not None:
-                        registry.add(exploit)
+                if exploit is not None:
+                    mine.add(exploit)
+                    if self.shared is not None:
+                        self.shared.add(exploit)
         return mine.all()
 
     def _remembered(self, earlier: Sequence[Candidate]) -> list[Candidate]:
@@ -215,14 +218,7 @@ class Screening:
         return Rollouts.load(self.folder / candidate.folder / "rollout.npz")
 
     def _episodes(self, candidate: Candidate) -> Episodes:
-        rollouts = self._rollouts(candidate)
-        return Episodes.whole(
-            rollouts.transitions,
-            rollouts.length,
-            terminated=rollouts.end == ENDS.index("terminated"),
-            success=rollouts.success,
-            fitness=rollouts.episode_fitness,
-        )
+        return self._rollouts(candidate).episodes
 
     def _explored(self) -> tuple[Transitions, int]:
         """Return random actions' steps, and how many had to be made for it just now."""

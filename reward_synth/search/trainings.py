@@ -28,6 +28,7 @@ from reward_synth.search.listener import Comparison
 from reward_synth.search.screening import Screening
 from reward_synth.search.seeds import derive_seed
 from reward_synth.search.store import Spent
+from reward_synth.search.strategies import STRATEGIES
 from reward_synth.search.transforms import as_trained, caps_of
 from reward_synth.task.task import Task
 from reward_synth.train import job, sb3
@@ -337,7 +338,8 @@ class Trainer:
         result = replace(_score([rollouts]), peak=max(peaks, default=None))
         description = self.task.description
         evidence = evidence_of(rollouts, curve, result, candidate.terms, description)
-        return replace(candidate, score=result, reflection=reflect(evidence))
+        blind = STRATEGIES[self.config.search.strategy].blind
+        return replace(candidate, score=result, reflection=reflect(evidence, blind=blind))
 
     def _evaluation(self, episodes: int) -> int:
         return episodes * self.task.description.episode_steps

@@ -13,7 +13,8 @@ import torch
 from reward_synth.cli import main
 from reward_synth.deploy.torch_reward import torch_file, traced_expert
 from reward_synth.propose.offline import OfflineProposer
-from reward_synth.propose.proposer import Brief, Context, Operator
+from reward_synth.propose.operators import Operator
+from reward_synth.propose.proposer import Brief, Context
 from reward_synth.records import RewardProgram, TracedReward
 from reward_synth.reward.parse import parse
 from reward_synth.reward.trace import trace

@@ -15,6 +15,7 @@ from reward_synth.records import Field, TaskDescription
 from reward_synth.rollout.episodes import ENDS, Rollouts
 
 GOLDEN = Path(__file__).parent / "golden" / "reflection.md"
+BLIND = GOLDEN.with_name("reflection_blind.md")
 LINES = 40
 
 
@@ -72,12 +73,24 @@ def evidence(ends=None, episode_return=10.0, terms=((5.0, 4.0),), **changes):
     )
 
 
-def test_golden():
+@pytest.mark.parametrize(("path", "blind"), [(GOLDEN, False), (BLIND, True)])
+def test_golden(path, blind):
     """Regenerate with REWARD_SYNTH_GOLDEN=write."""
-    rendered = reflect(replace(evidence(), contrast=APART, ending=FALL)) + "\n"
+    rendered = reflect(replace(evidence(), contrast=APART, ending=FALL), blind=blind) + "\n"
     if os.environ.get("REWARD_SYNTH_GOLDEN") == "write":
-        GOLDEN.write_text(rendered)
-    assert rendered == GOLDEN.read_text()
+        path.write_text(rendered)
+    assert rendered == path.read_text()
+
+
+def test_a_blind_reflection_does_not_depend_on_fitness_or_success():
+    sighted = evidence()
+    other = replace(
+        evidence(fitness=lambda p: -p),
+        episode_fitness=np.array([7.0, 8.0, 9.0]),
+        score=score([np.array([7.0, 8.0, 9.0])], [np.zeros(3)], [np.full(3, 140)]),
+    )
+    assert reflect(sighted) != reflect(other)
+    assert reflect(sighted, blind=True) == reflect(other, blind=True)
 
 
 def test_a_healthy_training_has_no_findings():

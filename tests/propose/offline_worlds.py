@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 
 from reward_synth.propose.offline import OfflineProposer
-from reward_synth.propose.proposer import Brief, Context, Operator, Parent
+from reward_synth.propose.operators import Operator
+from reward_synth.propose.proposer import Brief, Context, Parent
 from reward_synth.records import Field, RewardProgram, TaskDescription
 from reward_synth.state import State
 

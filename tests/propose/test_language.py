@@ -9,7 +9,8 @@ from offline_worlds import LEGS, program_of, proposed, source_of
 from reward_synth.errors import BudgetError, ModelError
 from reward_synth.propose.language import LanguageProposer
 from reward_synth.propose.llm.records import Completion, Failure, FailureKind
-from reward_synth.propose.proposer import Brief, Broken, Context, Operator, Parent
+from reward_synth.propose.operators import Operator
+from reward_synth.propose.proposer import Brief, Broken, Context, Parent
 from reward_synth.records import Rejection, Stage
 
 CONTEXT = Context(LEGS, 3, 0)

@@ -35,7 +35,8 @@ from reward_synth.propose.offline import OfflineProposer
 from reward_synth.propose.offline.catalogue import Catalogue, describe, write
 from reward_synth.propose.offline.compose import objectives, stratified
 from reward_synth.propose.offline.terms import Term
-from reward_synth.propose.proposer import Brief, Broken, Context, Operator, Parent
+from reward_synth.propose.operators import Operator
+from reward_synth.propose.proposer import Brief, Broken, Context, Parent
 from reward_synth.records import Field, Rejection, Stage
 
 PROPOSER = OfflineProposer()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from reward_synth.propose.operators import Operator
 from reward_synth.propose.prompts import (
     Elite,
     environment_class,
@@ -19,7 +20,6 @@ from reward_synth.propose.prompts import (
     repair_messages,
     revise_messages,
 )
-from reward_synth.propose.proposer import Operator
 from reward_synth.records import Field, Rejection, Stage, TaskDescription
 
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -1,7 +1,8 @@
 import pytest
 
 from reward_synth.propose.offline.proposer import OfflineProposer
-from reward_synth.propose.proposer import Brief, Context, Operator, Parent
+from reward_synth.propose.operators import Operator
+from reward_synth.propose.proposer import Brief, Context, Parent
 from reward_synth.records import Field, Rejection, RewardProgram, Stage, TaskDescription
 from reward_synth.reward.lint import BUILTINS, lint
 from reward_synth.reward.parse import parse

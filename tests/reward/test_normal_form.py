@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reward_synth.propose.offline import OfflineProposer
-from reward_synth.propose.proposer import Context
+from reward_synth.propose.operators import Operator
+from reward_synth.propose.proposer import Brief, Context
 from reward_synth.records import Field, RewardProgram, TaskDescription
 from reward_synth.reward.normal_form import normal_form, structure
 from reward_synth.reward.parse import parse, parse_source
@@ -219,7 +220,7 @@ class _Renamed(ast.NodeTransformer):
 
 
 def proposals() -> list[RewardProgram]:
-    answers = OfflineProposer().propose(Context(CART, 0, None, (), (), seed=0), 8)
+    answers = OfflineProposer().propose(Context(CART, 0, seed=0), [Brief(Operator.INITIAL)] * 8)
     programs = [parse(proposal.answer) for proposal in answers]
     assert all(isinstance(program, RewardProgram) for program in programs)
     return programs  # pyright: ignore[reportReturnType]

@@ -17,7 +17,7 @@ from reward_synth.search.briefing import (
     summary_of,
 )
 from reward_synth.search.changes import aim_of, change_of, diff, same_structure
-from tests.search.archives import (
+from tests.search.descent import (
     ALL,
     BASE,
     BEST,

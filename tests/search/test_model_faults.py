@@ -241,7 +241,8 @@ from reward_synth.propose.llm import retry
 from reward_synth.propose.llm.cache import CachedModel
 from reward_synth.propose.llm.openai import OpenAIModel
 from reward_synth.propose.llm.settings import ModelSettings
-from reward_synth.propose.proposer import Context
+from reward_synth.propose.operators import Operator
+from reward_synth.propose.proposer import Brief, Context
 from reward_synth.records import TaskDescription
 from reward_synth.search.budget import Budget
 from reward_synth.search.config import BudgetSettings
@@ -268,8 +269,8 @@ with Store.open(folder) as store:
     model = CachedModel(OpenAIModel(settings, given["key"]), folder / "answers")
     proposer = LanguageProposer(model, ("abs", "exp"), on_answer)
     description = TaskDescription.from_json(given["task"])
-    context = Context(description, 0, None, (), (), 0)
-    proposals = proposer.propose(context, given["count"])
+    context = Context(description, 0, 0)
+    proposals = proposer.propose(context, [Brief(Operator.INITIAL)] * given["count"])
     print(json.dumps([asdict(proposal) for proposal in proposals]))
 """
 TASK = {

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from reward_synth.records import Stage
 from reward_synth.search.setbacks import failures
-from tests.search.archives import (
+from tests.search.descent import (
     ALL,
     BASE,
     BEST,

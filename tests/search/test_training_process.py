@@ -25,7 +25,7 @@ PATIENT_S = 600.0
 def proposed(config, tmp_path_factory):  # noqa: F811
     """A run folder with a generation that is traced and not yet trained."""
     folder = tmp_path_factory.mktemp("proposed")
-    context = Context(load_task(config.task).description, 0, None, (), (), 0)
+    context = Context(load_task(config.task).description, 0, 0)
     with Sandbox.start() as sandbox:
         candidates = propose_generation(OfflineProposer(), sandbox, context, 2, 0, folder)
     return folder, candidates

@@ -24,7 +24,7 @@ from reward_synth.propose.offline.compose import (
 from reward_synth.propose.offline.pieces import Piece
 from reward_synth.propose.offline.terms import SHAPES, Factor, Shape, Term
 from reward_synth.propose.offline.words import Wish, strength
-from reward_synth.propose.proposer import Operator
+from reward_synth.propose.operators import Operator
 
 
 class Change(StrEnum):

@@ -16,7 +16,8 @@ from reward_synth.propose.offline.compose import compose, draw, living_pays, obj
 from reward_synth.propose.offline.cut import CutError
 from reward_synth.propose.offline.mutate import CHANGES, Change, Offspring
 from reward_synth.propose.offline.terms import Factor, Term
-from reward_synth.propose.proposer import Brief, Broken, Context, Operator, Parent, Proposal
+from reward_synth.propose.operators import Operator
+from reward_synth.propose.proposer import Brief, Broken, Context, Parent, Proposal
 from reward_synth.reward.parse import with_weights
 
 AUTHOR = "offline"

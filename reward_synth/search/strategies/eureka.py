@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from reward_synth.propose.proposer import Brief, Operator
+from reward_synth.propose.operators import Operator
+from reward_synth.propose.proposer import Brief
 from reward_synth.search.archive import Archive
 from reward_synth.search.briefing import plain_parent_of
 from reward_synth.search.candidate import Candidate
@@ -26,6 +28,7 @@ class Eureka:
     """
 
     elitist: bool
+    blind: ClassVar[bool] = False
 
     def briefs(
         self, archive: Archive, settings: SearchSettings, rng: np.random.Generator

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
-from reward_synth.propose.proposer import Brief, Operator
+from reward_synth.propose.operators import Operator
+from reward_synth.propose.proposer import Brief
 from reward_synth.search.archive import Archive
 from reward_synth.search.bandit import Record, thompson
 from reward_synth.search.briefing import elites_of, parent_of
@@ -27,6 +29,8 @@ class Evolve:
     Lineage i of L is that whose number is i modulo L: where one goes stale, its place is taken
     by the number L further on, which starts from nothing.
     """
+
+    blind: ClassVar[bool] = False
 
     def briefs(
         self, archive: Archive, settings: SearchSettings, rng: np.random.Generator
@@ -49,7 +53,7 @@ class Evolve:
                 rng,
             )
             briefs.append(_brief(archive, settings, lineage, operator, rng))
-        return tuple(briefs)
+        return _with_weights(archive, briefs, rng)
 
     def best(self, archive: Archive) -> Candidate | None:
         """Return the best by cautious estimate; see ``Strategy.best``."""
@@ -69,22 +73,41 @@ def _brief(
         return Brief(Operator.INITIAL, failures=failures(archive), lineage=lineage)
     parent = max(family, key=lambda c: (_promise(archive, c), c.id))
     parents = [parent]
-    weights = None
     if operator is Operator.CROSSOVER:
         donors = [c for c in archive.leaders if c.lineage != lineage] or [
             c for c in family if c is not parent
         ]
         parents += donors[: 1 + int(rng.integers(2))][-1:]
-    elif operator is Operator.PARAMETERS:
-        weights = next_weights(archive, parent, rng)
     return Brief(
         operator,
         parents=tuple(parent_of(archive, c) for c in parents),
         elites=elites_of(archive, parent, settings.elites),
         failures=failures(archive, parent),
-        weights=weights,
         lineage=lineage,
     )
+
+
+def _with_weights(
+    archive: Archive, briefs: Sequence[Brief], rng: np.random.Generator
+) -> tuple[Brief, ...]:
+    """Fill in the numbers, those for the same parent together, so that they spread.
+
+    Where a parent has no numbers that matter, its structure is changed in their place.
+    """
+    filled = list(briefs)
+    of_parent: dict[str, list[int]] = {}
+    for place, brief in enumerate(briefs):
+        if brief.operator is Operator.PARAMETERS:
+            of_parent.setdefault(brief.parents[0].id, []).append(place)
+    for id, places in of_parent.items():
+        tables = next_weights(archive, archive[id], len(places), rng)
+        for i, place in enumerate(places):
+            filled[place] = (
+                replace(briefs[place], weights=tables[i])
+                if tables
+                else replace(briefs[place], operator=Operator.STRUCTURE)
+            )
+    return tuple(filled)
 
 
 def _promise(archive: Archive, candidate: Candidate) -> float:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from reward_synth.propose.proposer import Brief, Operator
+from reward_synth.propose.operators import Operator
+from reward_synth.propose.proposer import Brief
 from reward_synth.search.archive import Archive
 from reward_synth.search.candidate import Candidate
 from reward_synth.search.config import SearchSettings
@@ -15,6 +17,8 @@ from reward_synth.search.config import SearchSettings
 @dataclass(frozen=True, slots=True)
 class Iid:
     """No feedback at all: every candidate is written from the task alone."""
+
+    blind: ClassVar[bool] = False
 
     def briefs(
         self, archive: Archive, settings: SearchSettings, rng: np.random.Generator

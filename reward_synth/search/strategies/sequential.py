@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from reward_synth.propose.proposer import Brief, Operator
+from reward_synth.propose.operators import Operator
+from reward_synth.propose.proposer import Brief
 from reward_synth.search.archive import Archive
 from reward_synth.search.briefing import parent_of
 from reward_synth.search.candidate import Candidate, best_of
@@ -20,6 +22,8 @@ class Sequential:
 
     With one candidate a generation, the default of its preset, this is a chain of revisions.
     """
+
+    blind: ClassVar[bool] = False
 
     def briefs(
         self, archive: Archive, settings: SearchSettings, rng: np.random.Generator

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -13,7 +13,14 @@ from reward_synth.search.config import SearchSettings
 
 
 class Strategy(Protocol):
-    """Decides from the archive alone, so that a run that is continued decides the same."""
+    """Decides from the archive alone, so that a run that is continued decides the same.
+
+    Attributes:
+      blind: whether reflections are to leave out the task's fitness and success: nothing that
+        a proposer is told, and nothing that is decided, goes by them.
+    """
+
+    blind: ClassVar[bool]
 
     def briefs(
         self, archive: Archive, settings: SearchSettings, rng: np.random.Generator

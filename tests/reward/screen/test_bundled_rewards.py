@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from reward_synth.propose.offline import OfflineProposer
-from reward_synth.propose.proposer import Context
+from reward_synth.propose.operators import Operator
+from reward_synth.propose.proposer import Brief, Context
 from reward_synth.records import Rejection
 from reward_synth.reward.parse import parse
 from reward_synth.reward.rewards import Reward, expert_reward, sparse_reward, traced_reward
@@ -44,9 +45,9 @@ def test_success_alone_is_turned_down_where_random_actions_never_succeed(name):
 @pytest.mark.parametrize("name", ["hopper", "half_cheetah", "cartpole_swingup"])
 def test_few_offline_programs_are_turned_down(name):
     task, known = known_of(name)
-    context = Context(task.description, 0, None, (), (), seed=0)
+    context = Context(task.description, 0, seed=0)
     turned_down = 0
-    for proposal in OfflineProposer().propose(context, 6):
+    for proposal in OfflineProposer().propose(context, [Brief(Operator.INITIAL)] * 6):
         program = parse(proposal.answer)
         assert not isinstance(program, Rejection)
         traced = trace(program, task.description)

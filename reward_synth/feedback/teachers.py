@@ -1,0 +1,138 @@
+"""Synthetic teachers: they answer as a person might, from a fitness that nobody else sees.
+
+After Lee et al. (2021), "B-Pref: Benchmarking Preference-Based Reinforcement Learning". A
+method that learns from preferences is measured with them many times over before anybody is
+asked for hours of attention.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from scipy.special import expit
+
+from reward_synth.feedback.preferences import Kind, Preference, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A policy, or a segment of what it did, as a teacher is shown it.
+
+    Attributes:
+      id: what answers refer to.
+      fitness: of what is shown; for synthetic teachers alone, who stand in for eyes.
+    """
+
+    id: str
+    fitness: float
+
+
+class Teacher(Protocol):
+    """Says which of two does the task better.
+
+    The same question has the same answer whenever and whichever way round it is asked, so
+    that a run which is continued hears the same.
+    """
+
+    @property
+    def name(self) -> str:
+        """What its answers are signed with."""
+        ...
+
+    def compare(self, one: Shown, other: Shown) -> Verdict:
+        """Say which is better."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Oracle:
+    """Names whichever has the higher fitness, and is never wrong."""
+
+    @property
+    def name(self) -> str:
+        """What its answers are signed with."""
+        return "oracle"
+
+    def compare(self, one: Shown, other: Shown) -> Verdict:
+        """See ``Teacher.compare``; only the same fitness is equal."""
+        if one.fitness == other.fitness:
+            return Verdict.EQUAL
+        return Verdict.FIRST if one.fitness > other.fitness else Verdict.SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Noisy:
+    """Names the fitter of two the more surely the further they are apart (Bradley & Terry 1952).
+
+    P(first) = sigmoid(rationality * (fitness of the first - fitness of the second)); B-Pref's
+    stochastic teacher. At 0 it flips coins, towards infinity it is the oracle.
+
+    Attributes:
+      rationality: beta, by the unit of fitness: 1 / beta apart, it is right 73% of the time.
+      seed: of its errors.
+    """
+
+    rationality: float
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.rationality >= 0.0:
+            raise ValueError(f"rationality is {self.rationality}; it must not be negative.")
+
+    @property
+    def name(self) -> str:
+        """What its answers are signed with."""
+        return f"noisy ({self.rationality:g}, {self.seed})"
+
+    def compare(self, one: Shown, other: Shown) -> Verdict:
+        """See ``Teacher.compare``; an error is a property of the pair, not of the moment."""
+        if one.id > other.id:
+            return self.compare(other, one).turned
+        gap = one.fitness - other.fitness
+        # An infinite rationality leaves 0 * infinity where there is nothing to choose.
+        first = expit(self.rationality * gap) if gap else 0.5
+        return Verdict.FIRST if self._uniform(one.id, other.id) < first else Verdict.SECOND
+
+    def _uniform(self, *ids: str) -> float:
+        text = "\n".join((str(self.seed), *ids))
+        digest = hashlib.sha256(text.encode()).digest()
+        return float(np.random.default_rng(int.from_bytes(digest)).random())
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of several that a teacher settled on.
+
+    Attributes:
+      id: the one.
+      preferences: the answers that led to it.
+    """
+
+    id: str
+    preferences: tuple[Preference, ...]
+
+
+def choose(teacher: Teacher, shown: Sequence[Shown], *, worst: bool = False) -> Choice:
+    """Have a teacher find the best, or worst, of n: n - 1 questions, each about the best so far.
+
+    Of equals, the earlier stays.
+
+    Raises:
+      ValueError: nothing is shown.
+    """
+    if not shown:
+        raise ValueError("there is nothing to choose from.")
+    leader, *others = shown
+    preferences = []
+    for other in others:
+        verdict = teacher.compare(leader, other)
+        answers = {Verdict.FIRST: leader.id, Verdict.SECOND: other.id, Verdict.EQUAL: ""}
+        pair = (leader.id, other.id)
+        preferences.append(Preference(teacher.name, Kind.PAIR, pair, answers[verdict]))
+        if verdict is (Verdict.FIRST if worst else Verdict.SECOND):
+            leader = other
+    return Choice(leader.id, tuple(preferences))
