@@ -51,7 +51,7 @@ _PLAIN = SearchSettings(
     candidates=5, episodes=2, screens=False, duplicates=0.0, rungs=(), keep=(), reruns=0
 )
 STRATEGIES = {
-    "evolve": SearchSettings(episodes=4, remember=False),
+    "evolve": SearchSettings(candidates=6, episodes=4, remember=False),
     "eureka": replace(_PLAIN, strategy="eureka", repairs=0),
     "eureka_elitist": replace(_PLAIN, strategy="eureka_elitist", repairs=0),
     "iid": replace(_PLAIN, strategy="iid", episodes=4),

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from reward_synth.feedback.estimates import Estimate, estimates
 from reward_synth.search.candidate import Candidate, best_of
 
 _ENOUGH_TRAININGS = 4
+_KNOWN_WELL = 0.25  # a deviation that is small beside the spread of the candidates
+_TOP = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +62,38 @@ class Archive:
         return sorted(self.scored, key=lambda c: (-self.estimates[c.id].cautious, c.id))
 
     def uncertain_leaders(self, count: int) -> list[Candidate]:
-        """Return those of highest estimate that are worth another training, ``count`` at most."""
-        hopeful = sorted(self.scored, key=lambda c: (-self.estimates[c.id].mean, c.id))[:count]
-        return [c for c in hopeful if self.estimates[c.id].trainings < _ENOUGH_TRAININGS]
+        """Return those that may well be the best and are not known well, ``count`` at most.
+
+        A leader is worth another training while its upper bound is above the lower bound of
+        the best, and while trainings are luck to a good part: where they all end alike, none is.
+        """
+        known = self.estimates
+        if not self.scored:
+            return []
+        spread = float(np.std([known[c.id].mean for c in self.scored]))
+        floor = known[self.leaders[0].id].cautious
+        hopeful = sorted(self.scored, key=lambda c: (-known[c.id].mean, c.id))
+        return [
+            c
+            for c in hopeful
+            if known[c.id].trainings < _ENOUGH_TRAININGS
+            and known[c.id].mean + known[c.id].deviation > floor
+            and known[c.id].deviation > _KNOWN_WELL * spread
+        ][:count]
 
     def children(self, candidate: Candidate) -> tuple[Candidate, ...]:
         """Those that were made by changing a candidate."""
         return tuple(c for c in self.candidates if c.parents[:1] == (candidate.id,))
 
-    def improved(self, candidate: Candidate) -> bool:
-        """Whether it is estimated above the parent that it was made from, or the median."""
+    def stands_out(self, candidate: Candidate) -> bool:
+        """Whether it is in the top quarter of all that were trained, the cut ones included.
+
+        That it is better than its parent would be too rare, and too easy for a poor parent's
+        children, to tell operators and lineages apart by.
+        """
         if candidate.score is None:
             return False
-        mine = self.estimates[candidate.id].mean
-        parents = [id for id in candidate.parents[:1] if id in self.estimates]
-        if parents:
-            return mine > self.estimates[parents[0]].mean
-        earlier = [c for c in self.leaders if c.generation < candidate.generation]
-        return not earlier or mine > self.estimates[earlier[0].id].mean
+        trained = sum(c.score is not None or c.cut for c in self.candidates)
+        means = sorted((self.estimates[c.id].mean for c in self.scored), reverse=True)
+        last = means[min(len(means), max(1, round(_TOP * trained))) - 1]
+        return self.estimates[candidate.id].mean >= last

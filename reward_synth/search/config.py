@@ -78,18 +78,18 @@ class SearchSettings:
 
     strategy: str = "evolve"
     generations: int = 3
-    candidates: int = 12
+    candidates: int = 8
     steps: int | None = None
     episodes: int = 10
     repairs: int = 1
     elites: int = 2
-    lineages: int = 3
+    lineages: int = 2
     screens: bool = True
     audit: float = 0.1
     remember: bool = True
     duplicates: float = 0.01
-    rungs: tuple[float, ...] = (0.15, 0.4)
-    keep: tuple[float, ...] = (0.5, 0.25)
+    rungs: tuple[float, ...] = (0.2, 0.4)
+    keep: tuple[float, ...] = (0.67, 0.34)
     reruns: int = 2
     fit_weights: bool = True
 

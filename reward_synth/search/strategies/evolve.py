@@ -19,6 +19,8 @@ from reward_synth.search.setbacks import failures
 from reward_synth.search.weights import next_weights
 
 _FORGETS = 0.7  # what a success counts a generation later
+_HERITABILITY = 0.5
+_DOUBT = 4  # children that it takes to be believed as much as the parent itself
 _PATIENCE = 2  # generations without a better candidate after which a lineage starts anew
 
 
@@ -111,14 +113,17 @@ def _with_weights(
 
 
 def _promise(archive: Archive, candidate: Candidate) -> float:
-    """Return a lower bound of what a candidate and its trained children reach.
+    """Return a lower bound of what a candidate is worth as a parent.
 
-    A lucky parent has children that are worse than it; a good one has good ones.
+    Children are on average half as far above the run's median as their parent is. A parent
+    that was lucky has children that are worse than that, and loses by it; a good one gains.
     """
     own = archive.estimates[candidate.id]
-    children = [archive.estimates[c.id] for c in archive.children(candidate) if c.score]
-    values = [own.mean, *(child.mean for child in children)]
-    return float(np.mean(values)) - own.deviation / len(values) ** 0.5
+    median = float(np.median([estimate.mean for estimate in archive.estimates.values()]))
+    expected = median + _HERITABILITY * (own.mean - median)
+    children = [archive.estimates[c.id].mean for c in archive.children(candidate) if c.score]
+    surprise = sum(child - expected for child in children) / (len(children) + _DOUBT)
+    return own.cautious + surprise
 
 
 def _alive(archive: Archive, count: int) -> list[int]:
@@ -141,13 +146,13 @@ def _alive(archive: Archive, count: int) -> list[int]:
 
 
 def _record(archive: Archive, candidates: Iterable[Candidate]) -> Record:
-    """Count improvements over parents, later ones for more."""
+    """Count who stands out and who does not, later ones for more."""
     successes = failed = 0.0
     for candidate in candidates:
-        if candidate.generation == 0:
+        if candidate.score is None and not candidate.cut:
             continue
         counts = _FORGETS ** (archive.generations - 1 - candidate.generation)
-        if archive.improved(candidate):
+        if archive.stands_out(candidate):
             successes += counts
         else:
             failed += counts
