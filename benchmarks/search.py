@@ -236,7 +236,7 @@ def cells(options: argparse.Namespace) -> Iterator[Cell]:
     for task in options.tasks:
         for name in REFERENCES:
             yield Cell(task, name, 0, STEPS[task], 0, "")
-    for seed in range(options.searches):
+    for seed in range(options.first_seed, options.first_seed + options.searches):
         for task in options.tasks:
             for name in strategies:
                 yield Cell(task, name, seed, STEPS[task], options.trainings, options.llm)
@@ -248,6 +248,7 @@ def main() -> None:
     parser.add_argument("--strategies", nargs="+", choices=STRATEGIES, default=list(STRATEGIES))
     parser.add_argument("--ablations", action="store_true", help="also each idea taken away")
     parser.add_argument("--searches", type=int, default=5)
+    parser.add_argument("--first-seed", type=int, default=0, help="others for tuning")
     parser.add_argument("--trainings", type=int, default=20, help="the budget of each search")
     parser.add_argument("--llm", default="offline", help="as llm.kind of a run")
     parser.add_argument("--processes", type=int, default=2)
