@@ -147,6 +147,11 @@ class RunConfig:
       threads: physics threads; 0 for all cores. Results do not depend on it.
       backend: "cpu" trains in MuJoCo on CPU threads; "mjx" in MuJoCo MJX on JAX's device. Either
         way held-out episodes and videos are MuJoCo's, on the CPU.
+      isolate: whether trainings have a process of their own, which may hang or crash without
+        harm; without one a run starts two seconds sooner.
+      stall_s: seconds without a sign of life after which a training counts as hung. It must be
+        longer than a compilation takes.
+      checkpoint_s: seconds of training that a kill may cost.
       llm, search, train, final, budget, video: see their classes.
     """
 
@@ -156,6 +161,9 @@ class RunConfig:
     sandbox: str = "auto"
     threads: int = 0
     backend: str = "cpu"
+    isolate: bool = True
+    stall_s: float = 900.0
+    checkpoint_s: float = 10.0
     llm: LLMSettings = field(default_factory=LLMSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
     train: PPOConfig = field(default_factory=PPOConfig)
@@ -172,6 +180,8 @@ class RunConfig:
         for name, value, least in (
             ("seed", self.seed, 0),
             ("threads", self.threads, 0),
+            ("stall_s", self.stall_s, 1),
+            ("checkpoint_s", self.checkpoint_s, 0),
             ("search.generations", self.search.generations, 1),
             ("search.candidates", self.search.candidates, 1),
             ("search.steps", self.search.steps, 1),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
 
 from reward_synth.feedback.scores import Score
 from reward_synth.search.archive import Archive
@@ -44,6 +44,25 @@ class Comparison:
     steps: int
     scores: dict[str, Score]
     normalized: float | None
+
+
+def comparison_json(comparison: Comparison, best: Candidate) -> dict[str, Any]:
+    """Return the comparison as it stands in the store."""
+    return {
+        "best": best.id,
+        "steps": comparison.steps,
+        "scores": {name: asdict(value) for name, value in comparison.scores.items()},
+        "normalized": comparison.normalized,
+    }
+
+
+def comparison_from_json(data: dict[str, Any]) -> Comparison:
+    """Rebuild the comparison from ``comparison_json``'s dictionary."""
+    scores = {
+        name: Score(**{**value, "trainings": tuple(value["trainings"])})
+        for name, value in data["scores"].items()
+    }
+    return Comparison(data["steps"], scores, data["normalized"])
 
 
 class Listener(Protocol):

@@ -29,12 +29,12 @@ from reward_synth.rollout.episodes import Rollouts
 from reward_synth.rollout.explore import explore
 from reward_synth.search.candidate import Candidate, best_of
 from reward_synth.search.config import RunConfig
+from reward_synth.search.costs import EXPLORED
 from reward_synth.search.proposals import load_traced
 from reward_synth.search.seeds import derive_seed
 from reward_synth.search.store import Spent
 from reward_synth.task.task import Task
 
-_EXPLORED = 16, 128  # environments and steps of each
 _REMEMBERED = 24  # trained candidates whose episodes rewards are screened on
 _STEPS_OF_AN_EPISODE = 48
 _COMPARED = {"steps": 2048, "compared": 256, "jumps": 64}
@@ -227,7 +227,7 @@ class Screening:
         if path.is_file():
             with np.load(path) as arrays:
                 return Transitions(*(arrays[name] for name in names)), 0
-        envs, steps = _EXPLORED
+        envs, steps = EXPLORED
         seed = derive_seed(self.config.seed, "explore")
         explored = explore(self.task, seed, envs, steps, threads=self.config.threads)
         with atomic_write(path) as file:

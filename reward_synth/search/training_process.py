@@ -1,36 +1,108 @@
-"""The process that trains: a ``Trainer`` behind a ``Worker``. Does not import JAX here."""
+"""Who trains for a run: a ``Trainer``, in a process of its own or in this one. No JAX here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
+from reward_synth.files import cache_folder
+from reward_synth.search.candidate import Candidate
 from reward_synth.search.config import RunConfig
+from reward_synth.search.costs import TaskFacts
+from reward_synth.search.listener import Comparison
+from reward_synth.search.store import Spent
 from reward_synth.search.worker import Worker
-
-if TYPE_CHECKING:
-    from reward_synth.search.trainings import Trainer
 
 LOG = "training.log"
 
+# (environment steps done by all members, their best mean fitness just now)
+OnProgress = Callable[[int, float], None]
+Generation = tuple[list[Candidate], Spent]
 
-def training_process(config: RunConfig, folder: Path, cache: Path | None, stall_s: float) -> Worker:
-    """Return the process that trains for the run in ``folder``; enter it to start it.
+
+class Training(Protocol):
+    """What the loop has done for it; see ``trainings.Trainer`` for what each method does."""
+
+    def facts(self) -> TaskFacts: ...  # noqa: D102
+
+    def screen(  # noqa: D102
+        self, candidates: Sequence[Candidate], earlier: Sequence[Candidate]
+    ) -> Generation: ...
+
+    def distances(self, candidates: Sequence[Candidate]) -> dict[str, list]: ...  # noqa: D102
+
+    def generation(  # noqa: D102
+        self, candidates: Sequence[Candidate], rungs: Sequence[float], checkpoint: str
+    ) -> Generation: ...
+
+    def rerun(self, candidates: Sequence[Candidate], checkpoint: str) -> Generation: ...  # noqa: D102
+
+    def comparison(self, best: Candidate) -> tuple[Comparison, Spent]: ...  # noqa: D102
+
+
+class TrainingProcess:
+    """Calls a ``Trainer`` that lives in a worker process; implements ``Training``.
+
+    Every method raises ``WorkerError`` if the process hung or crashed.
+    """
+
+    def __init__(self, worker: Worker, on_progress: OnProgress) -> None:
+        self._worker = worker
+        self._on_progress = on_progress
+
+    def _call(self, method: str, *args: object) -> Any:  # noqa: ANN401
+        return self._worker.call(method, *args, on_progress=self._on_progress)
+
+    def facts(self) -> TaskFacts:
+        """See ``Trainer.facts``."""
+        return self._call("facts")
+
+    def screen(self, candidates: Sequence[Candidate], earlier: Sequence[Candidate]) -> Generation:
+        """See ``Trainer.screen``."""
+        return self._call("screen", candidates, earlier)
+
+    def distances(self, candidates: Sequence[Candidate]) -> dict[str, list]:
+        """See ``Trainer.distances``."""
+        return self._call("distances", candidates)
+
+    def generation(
+        self, candidates: Sequence[Candidate], rungs: Sequence[float], checkpoint: str
+    ) -> Generation:
+        """See ``Trainer.generation``."""
+        return self._call("generation", candidates, rungs, checkpoint)
+
+    def rerun(self, candidates: Sequence[Candidate], checkpoint: str) -> Generation:
+        """See ``Trainer.rerun``."""
+        return self._call("rerun", candidates, checkpoint)
+
+    def comparison(self, best: Candidate) -> tuple[Comparison, Spent]:
+        """See ``Trainer.comparison``."""
+        return self._call("comparison", best)
+
+
+@contextmanager
+def training_for(config: RunConfig, folder: Path, on_progress: OnProgress) -> Iterator[Training]:
+    """Yield who trains for the run in ``folder``.
 
     Args:
       config: the run's settings.
       folder: the run's.
-      cache: see ``configure_jax``.
-      stall_s: see ``Worker``. Between two signs of life lies an iteration, or the compilation
-        before the first one.
+      on_progress: told how far a training is; what it raises ends the training.
     """
-    return Worker(make_trainer, (config, folder, cache), stall_s=stall_s, log=folder / LOG)
+    cache = cache_folder() / "xla"
+    if not config.isolate:
+        yield make_trainer(config, folder, cache, on_progress)
+        return
+    worker = Worker(make_trainer, (config, folder, cache), stall_s=config.stall_s, log=folder / LOG)
+    with worker:
+        yield TrainingProcess(worker, on_progress)
 
 
 def make_trainer(
-    config: RunConfig, folder: Path, cache: Path | None, on_progress: Callable[[int, float], None]
-) -> Trainer:
+    config: RunConfig, folder: Path, cache: Path | None, on_progress: OnProgress
+) -> Training:
     """Make a trainer, in the process in which it trains. Imports JAX.
 
     Raises:

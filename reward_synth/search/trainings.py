@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,13 @@ from reward_synth.reward.transforms.caps import Caps
 from reward_synth.rollout.episodes import Rollouts, evaluate
 from reward_synth.search.candidate import Candidate
 from reward_synth.search.config import RunConfig
+from reward_synth.search.costs import Costs, TaskFacts
 from reward_synth.search.listener import Comparison
 from reward_synth.search.screening import Screening
 from reward_synth.search.seeds import derive_seed
 from reward_synth.search.store import Spent
 from reward_synth.search.strategies import STRATEGIES
+from reward_synth.search.training_process import OnProgress
 from reward_synth.search.transforms import as_trained, caps_of
 from reward_synth.task.task import Task
 from reward_synth.train import job, sb3
@@ -36,9 +38,6 @@ from reward_synth.train.policy import Policy
 from reward_synth.train.population import Member
 from reward_synth.train.progress import Progress
 from reward_synth.train.race import Race
-
-# (environment steps done by all members, their best mean fitness just now)
-OnProgress = Callable[[int, float], None]
 
 
 @dataclass(frozen=True)
@@ -59,43 +58,41 @@ class Trainer:
             shared = Registry.open(folder, self.task.fingerprint, self.task.description)
         return Screening(self.task, self.config, self.folder, shared)
 
-    def search_steps(self) -> int:
-        """Environment steps that each candidate trains for, if it is not cut."""
-        return self._whole(self.config.search.steps or self.task.train_steps)
+    @cached_property
+    def costs(self) -> Costs:
+        """What trainings take."""
+        return Costs(self.config, self.facts())
 
-    def final_steps(self) -> int:
-        """Environment steps of each training in the final comparison."""
-        steps = self.config.final.steps
-        return self.search_steps() if steps is None else self._whole(steps)
+    def facts(self) -> TaskFacts:
+        """Return what the loop needs to know of the task."""
+        task = self.task
+        return TaskFacts(
+            description=task.description,
+            fingerprint=task.fingerprint,
+            folder=str(task.folder),
+            train_steps=task.train_steps,
+            has_expert=task.expert_reward is not None,
+        )
 
-    def training_cost(self, candidates: int, rungs: Sequence[float]) -> int:
-        """Environment steps that the training of a generation takes at the most."""
-        race = self._race(candidates, rungs, frozenset({0}))
-        return race.steps(candidates, self.config.train.iterations(self.search_steps()))
+    def screen(
+        self, candidates: Sequence[Candidate], earlier: Sequence[Candidate]
+    ) -> tuple[list[Candidate], Spent]:
+        """Judge a generation before it is trained; see ``Screening.screen``."""
+        return self.screening.screen(candidates, earlier)
 
-    def generation_cost(self, candidates: int, rungs: Sequence[float]) -> int:
-        """Environment steps that a generation takes at the most, evaluation included."""
-        finishers = self._race(candidates, rungs, frozenset({0})).finishers(candidates)
-        evaluation = finishers * self._evaluation(self.config.search.episodes)
-        return self.training_cost(candidates, rungs) + evaluation
-
-    def rerun_cost(self, candidates: int) -> int:
-        """Environment steps that it takes to train so many candidates again, at the most."""
-        return candidates * (self.search_steps() + self._evaluation(self.config.search.episodes))
-
-    def final_trainings(self) -> int:
-        """Number of trainings in the final comparison, all rewards together."""
-        return (2 + (self.task.expert_reward is not None)) * self.config.final.trainings
-
-    def final_cost(self) -> int:
-        """Environment steps that the final comparison takes at the most."""
-        once = self.final_steps() + self._evaluation(self.config.final.episodes)
-        return self.final_trainings() * once
+    def distances(self, candidates: Sequence[Candidate]) -> dict[str, list]:
+        """Return how far rewards are apart; see ``Screening.distances``."""
+        return self.screening.distances(candidates)
 
     def generation(
-        self, candidates: Sequence[Candidate], rungs: Sequence[float]
+        self, candidates: Sequence[Candidate], rungs: Sequence[float], checkpoint: str
     ) -> tuple[list[Candidate], Spent]:
         """Train and score a generation's traced candidates, in a race if there are rungs.
+
+        Args:
+          candidates: of one generation.
+          rungs: see ``SearchSettings``.
+          checkpoint: file in the run folder from which a training that was stopped goes on.
 
         Returns:
           All the candidates, with their standings, and what it took. Who finished has a
@@ -117,7 +114,7 @@ class Trainer:
                 rewards.append(reward)
         seed = self.config.seed
         folders = [self.folder / candidates[k].folder for k in chosen]
-        race = self._race(len(chosen), rungs, self._wildcards(number, len(chosen)))
+        race = self.costs.race(len(chosen), rungs, self._wildcards(number, len(chosen)))
         results, taken = self._train(
             [
                 Member(
@@ -128,8 +125,8 @@ class Trainer:
                 for k, reward in zip(chosen, rewards, strict=True)
             ],
             folders,
-            self.search_steps(),
-            self.folder / f"gen_{number:02d}" / "checkpoint.npz",
+            self.costs.search_steps,
+            self.folder / checkpoint,
             race,
         )
         standings = race.standings([read_history(folder) for folder in folders])
@@ -153,7 +150,7 @@ class Trainer:
         return done, Spent(env_steps=taken + evaluated, seconds=time.monotonic() - began)
 
     def rerun(
-        self, candidates: Sequence[Candidate], generation: int
+        self, candidates: Sequence[Candidate], checkpoint: str
     ) -> tuple[list[Candidate], Spent]:
         """Train scored candidates once more, from scratch with a seed that is new to each.
 
@@ -176,8 +173,8 @@ class Trainer:
                 for reward, (c, count) in zip(rewards, places, strict=True)
             ],
             folders,
-            self.search_steps(),
-            self.folder / f"gen_{generation:02d}" / "rerun.npz",
+            self.costs.search_steps,
+            self.folder / checkpoint,
         )
         rollouts, evaluated = self._evaluate(
             rewards,
@@ -218,7 +215,7 @@ class Trainer:
                 for name, i in places
             ],
             folders,
-            self.final_steps(),
+            self.costs.final_steps,
             self.folder / "final" / "checkpoint.npz",
         )
         rollouts, evaluated = self._evaluate(
@@ -243,7 +240,7 @@ class Trainer:
             if expert and {"found", "sparse"} <= set(scores)
             else None
         )
-        comparison = Comparison(self.final_steps(), scores, normalized)
+        comparison = Comparison(self.costs.final_steps, scores, normalized)
         return comparison, Spent(env_steps=taken + evaluated, seconds=time.monotonic() - began)
 
     def _train(
@@ -270,6 +267,7 @@ class Trainer:
             steps,
             checkpoint=checkpoint,
             threads=self.config.threads,
+            checkpoint_s=self.config.checkpoint_s,
             on_iteration=on_iteration,
         )
         return results, sum(len(read_history(f)) for f in folders) * self.config.train.batch
@@ -300,18 +298,6 @@ class Trainer:
             rollouts[k] = rollout
         return rollouts, sum(int(rollout.length.sum()) for rollout in found)
 
-    def _race(self, members: int, rungs: Sequence[float], wildcards: frozenset[int]) -> Race:
-        racing = rungs if self.config.trainer == "jax" else ()  # SB3 trains one after the other
-        return Race.plan(
-            members,
-            self.config.train.iterations(self.search_steps()),
-            racing,
-            self.config.search.keep[: len(racing)],
-            wildcards,
-            self.config.train.batch,
-            self.task.description.episode_steps,
-        )
-
     def _wildcards(self, generation: int, members: int) -> frozenset[int]:
         drawn = derive_seed(self.config.seed, "wildcard", generation)
         return frozenset({drawn % members} if members else ())
@@ -341,13 +327,6 @@ class Trainer:
         blind = STRATEGIES[self.config.search.strategy].blind
         return replace(candidate, score=result, reflection=reflect(evidence, blind=blind))
 
-    def _evaluation(self, episodes: int) -> int:
-        return episodes * self.task.description.episode_steps
-
-    def _whole(self, steps: int) -> int:
-        """Round down to whole iterations."""
-        return self.config.train.iterations(steps) * self.config.train.batch
-
 
 def train_with(
     trainer: str, backend: str = "cpu", race: Race | None = None
@@ -365,25 +344,6 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
     """Return a training's iterations, each a ``Progress`` as JSON has it."""
     text = (folder / "metrics.jsonl").read_text(encoding="utf-8")
     return [json.loads(line) for line in text.splitlines()]
-
-
-def comparison_json(comparison: Comparison, best: Candidate) -> dict[str, Any]:
-    """Return the comparison as it stands in the store."""
-    return {
-        "best": best.id,
-        "steps": comparison.steps,
-        "scores": {name: asdict(value) for name, value in comparison.scores.items()},
-        "normalized": comparison.normalized,
-    }
-
-
-def comparison_from_json(data: dict[str, Any]) -> Comparison:
-    """Rebuild the comparison from ``comparison_json``'s dictionary."""
-    scores = {
-        name: Score(**{**value, "trainings": tuple(value["trainings"])})
-        for name, value in data["scores"].items()
-    }
-    return Comparison(data["steps"], scores, data["normalized"])
 
 
 def _score(rollouts: Sequence[Rollouts]) -> Score:

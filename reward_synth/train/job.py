@@ -18,8 +18,6 @@ from reward_synth.train.population import Member, Population
 from reward_synth.train.progress import Progress
 from reward_synth.train.race import Race
 
-_SECONDS_BETWEEN_CHECKPOINTS = 10.0
-
 History = list[list[dict[str, object]]]
 
 
@@ -34,6 +32,7 @@ def train(
     threads: int = 0,
     backend: str = "cpu",
     race: Race | None = None,
+    checkpoint_s: float = 10.0,
     on_iteration: Callable[[int, Sequence[Progress | None]], None] = lambda done, progress: None,
 ) -> list[Policy | Rejection]:
     """Train members side by side; a job that was killed continues from its checkpoint.
@@ -50,6 +49,7 @@ def train(
       threads: physics threads; 0 for all cores.
       backend: what simulates, "cpu" or "mjx".
       race: when members are left behind; None trains all to the end.
+      checkpoint_s: seconds between two checkpoints.
       on_iteration: told the steps done by all members together, and each one's progress.
 
     Returns:
@@ -74,7 +74,7 @@ def train(
                 lines.append(entry.to_json())
         on_iteration(sum(map(len, history)) * config.batch, progress)
         _leave_behind(population, race, history)
-        if time.monotonic() - saved > _SECONDS_BETWEEN_CHECKPOINTS:
+        if time.monotonic() - saved >= checkpoint_s:
             _save(population, history, checkpoint)
             saved = time.monotonic()
     results: list[Policy | Rejection] = []

@@ -132,8 +132,7 @@ class PulledPlugError(Exception):
     pass
 
 
-def test_continuing_equals_not_stopping(task, tmp_path, monkeypatch):
-    monkeypatch.setattr("reward_synth.train.job._SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+def test_continuing_equals_not_stopping(task, tmp_path):
     members = [Member(expert_reward(task), 3), Member(sparse_reward(task), 4)]
 
     def run(name, **options):
@@ -155,7 +154,7 @@ def test_continuing_equals_not_stopping(task, tmp_path, monkeypatch):
             raise PulledPlugError
 
     with pytest.raises(PulledPlugError):
-        run("stopped", on_iteration=pull_plug)
+        run("stopped", checkpoint_s=0.0, on_iteration=pull_plug)
     assert (tmp_path / "stopped" / "checkpoint.npz").is_file()
     for a, b in zip(*map(jax.tree.leaves, (run("stopped"), run("whole"))), strict=True):
         np.testing.assert_array_equal(a, b)

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -59,6 +59,21 @@ class Ear:
         self.compared = comparison
 
 
+EXPLORED = 16 * 128  # random actions that rewards are screened on
+
+# One training for each candidate and nothing else.
+PLAIN = SearchSettings(
+    strategy="iid",
+    steps=512,
+    episodes=4,
+    screens=False,
+    duplicates=0.0,
+    rungs=(),
+    keep=(),
+    reruns=0,
+)
+
+
 @pytest.fixture(scope="module")
 def config(point_task_folder):
     return RunConfig(
@@ -70,6 +85,7 @@ def config(point_task_folder):
         final=FinalSettings(trainings=2, episodes=4),
         train=PPOConfig(envs=4, horizon=16, epochs=2, minibatches=2, hidden=(8, 8)),
         video=VideoSettings(enabled=False),
+        isolate=False,
     )
 
 
@@ -126,14 +142,16 @@ def test_a_run_from_the_first_proposal_to_the_comparison(finished, config):
     assert noted[-1]["best"] == best.id
     for candidate in candidates:
         place = folder / candidate.folder
-        for name in ("prompt.json", "response.md", "reward.py", "metrics.jsonl", "policy.npz"):
-            assert (place / name).is_file(), name
+        written = ["prompt.json", "response.md", "reward.py"]
+        written += ["metrics.jsonl", "policy.npz"] if candidate.trains else []
+        assert all((place / name).is_file() for name in written), candidate.id
     per_iteration = 4 * 16
     trained = sum(
         len(path.read_text().splitlines()) * per_iteration
         for path in folder.glob("**/metrics.jsonl")
     )
-    assert trained < spent.env_steps <= trained + 4 * 20 * (12 + 2 + 6)  # and what was held out
+    held_out = 4 * 20 * (12 + 2 + 6)
+    assert trained + EXPLORED < spent.env_steps <= trained + EXPLORED + held_out
     assert any("offline" in text for text in ear.heard)
     assert sum("sandbox" in text for text in ear.heard) == 1
 
@@ -156,7 +174,6 @@ def test_resuming_a_finished_run_says_it_again_and_does_nothing(finished):
 
 SITTING = """
 import json, pathlib, shutil, sys
-import reward_synth.train.job
 from reward_synth.search.config import config_from_json
 from reward_synth.search.loop import resume, start
 from reward_synth.search.store import INCUMBENT, Store
@@ -166,7 +183,6 @@ class Loud(Ear):
     def tick(self, tick):
         print(tick.done, flush=True)
 
-reward_synth.train.job._SECONDS_BETWEEN_CHECKPOINTS = 0.0
 folder = pathlib.Path(sys.argv[1])
 begun = False
 if (folder / "run.db").exists():
@@ -183,8 +199,7 @@ else:
 def test_killed_at_random_points_a_run_ends_the_same(finished, config, tmp_path):
     whole, _, _ = finished
     folder, dice = tmp_path / "run", random.Random(0)
-    with Store.read(whole) as store:
-        settings = json.dumps(store.get("config"))
+    settings = json.dumps(asdict(replace(config, isolate=True, checkpoint_s=0.0)))
     command = [sys.executable, "-c", SITTING, str(folder), settings]
     # 24 iterations in all: a few of them into each sitting, and then wherever the kill falls
     for ticks in (dice.randint(0, 6) for _ in range(4)):
@@ -214,7 +229,7 @@ def test_a_budget_of_steps_is_not_passed_and_the_final_keeps_its_share(config, t
     ear = Ear()
     once = 512 + 4 * 20
     limit = 3 * once + 6 * once + 100
-    plain = replace(config.search, strategy="iid", candidates=3, rungs=(), keep=(), reruns=0)
+    plain = replace(PLAIN, candidates=3, generations=2)
     budget = BudgetSettings(env_steps=limit)
     comparison = start(replace(config, search=plain, budget=budget), tmp_path / "run", ear)
     assert comparison is not None
@@ -225,7 +240,7 @@ def test_a_budget_of_steps_is_not_passed_and_the_final_keeps_its_share(config, t
 
 def test_the_last_generation_is_as_large_as_the_budget_allows(config, tmp_path):
     ear, once = Ear(), 512 + 4 * 20
-    plain = replace(config.search, strategy="iid", candidates=3, rungs=(), keep=(), reruns=0)
+    plain = replace(PLAIN, candidates=3, generations=2)
     settings = replace(
         config,
         search=replace(plain, generations=9),
@@ -256,18 +271,6 @@ def test_out_of_time_in_the_middle_of_a_training(config, tmp_path):
         start(replace(config, budget=budget), tmp_path / "run", ear)
     assert any("seconds is used up" in text for text in ear.heard)
 
-
-# One training for each candidate and nothing else.
-PLAIN = SearchSettings(
-    strategy="iid",
-    steps=512,
-    episodes=4,
-    screens=False,
-    duplicates=0.0,
-    rungs=(),
-    keep=(),
-    reruns=0,
-)
 
 # Answers of a "language model", and what becomes of each.
 PROGRAM = """```python

@@ -267,7 +267,7 @@ with Store.open(folder) as store:
 
     settings = ModelSettings(**given["model"])
     model = CachedModel(OpenAIModel(settings, given["key"]), folder / "answers")
-    proposer = LanguageProposer(model, ("abs", "exp"), on_answer)
+    proposer = LanguageProposer([model], ("abs", "exp"), on_answer)
     description = TaskDescription.from_json(given["task"])
     context = Context(description, 0, 0)
     proposals = proposer.propose(context, [Brief(Operator.INITIAL)] * given["count"])

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from dataclasses import replace
 
 import pytest
 
 from reward_synth.errors import TaskError
 from reward_synth.propose.offline import OfflineProposer
-from reward_synth.propose.proposer import Context
+from reward_synth.propose.operators import Operator
+from reward_synth.propose.proposer import Brief, Context
 from reward_synth.reward.sandbox import Sandbox
 from reward_synth.search.failure import WorkerError
 from reward_synth.search.proposals import propose_generation
-from reward_synth.search.training_process import LOG, make_trainer, training_process
+from reward_synth.search.training_process import LOG, make_trainer, training_for
 from reward_synth.task import load_task
 from tests.search.test_loop import config  # noqa: F401 (a fixture)
 
@@ -27,7 +29,9 @@ def proposed(config, tmp_path_factory):  # noqa: F811
     folder = tmp_path_factory.mktemp("proposed")
     context = Context(load_task(config.task).description, 0, 0)
     with Sandbox.start() as sandbox:
-        candidates = propose_generation(OfflineProposer(), sandbox, context, 2, 0, folder)
+        candidates = propose_generation(
+            OfflineProposer(), sandbox, context, [Brief(Operator.INITIAL)] * 2, 0, folder
+        )
     return folder, candidates
 
 
@@ -37,7 +41,7 @@ def trained_here(config, proposed):  # noqa: F811
     folder, candidates = proposed
     heard = []
     trainer = make_trainer(config, folder, None, lambda done, _: heard.append(done))
-    done, _ = trainer.generation(candidates)
+    done, _ = trainer.generation(candidates, (), "gen_00/checkpoint.npz")
     return done, heard, policies(folder, done)
 
 
@@ -49,31 +53,42 @@ def test_it_trains_there_as_it_does_here_even_if_it_is_killed(
     config,  # noqa: F811
     proposed,
     trained_here,
-    tmp_path,
 ):
     folder, candidates = proposed
-    heard, cache = [], tmp_path / "xla"
-    with training_process(config, folder, cache, PATIENT_S) as trainer:
-        steps = trainer.call("search_steps")
+    heard, killed = [], []
 
-        def kill(done, _):
-            if done >= steps:
-                os.kill(trainer.pid, signal.SIGKILL)
+    def listen(done, _):
+        heard.append(done)
+        if not killed:
+            killed.append(done)
+            heard.clear()
+            (child,) = children()
+            os.kill(child, signal.SIGKILL)
 
+    there = replace(config, isolate=True, stall_s=PATIENT_S)
+    with training_for(there, folder, listen) as training:
+        assert training.facts().description == load_task(config.task).description
         with pytest.raises(WorkerError, match="SIGKILL") as info:
-            trainer.call("generation", candidates, on_progress=kill)
+            training.generation(candidates, (), "gen_00/checkpoint.npz")
         assert info.value.failure.during == "generation"
-        done, _ = trainer.call("generation", candidates, on_progress=lambda *v: heard.append(v[0]))
+        done, _ = training.generation(candidates, (), "gen_00/checkpoint.npz")
     expected, told, learned = trained_here
     assert (done, policies(folder, done)) == (expected, learned)
     assert heard == told[-len(heard) :]  # from the last checkpoint on, if there was one
     assert (folder / LOG).is_file()
 
 
+def children():
+    """The processes that lead a group of their own and were started by this one."""
+    listed = subprocess.check_output(["ps", "-eo", "pid=,ppid=,pgid="], text=True)
+    rows = [tuple(map(int, line.split())) for line in listed.splitlines()]
+    return [pid for pid, parent, group in rows if parent == os.getpid() and pid == group]
+
+
 def test_a_task_that_is_not_there(config, tmp_path):  # noqa: F811
-    wrong = replace(config, task=str(tmp_path / "nowhere"))
+    wrong = replace(config, task=str(tmp_path / "nowhere"), isolate=True, stall_s=PATIENT_S)
     with (
-        training_process(wrong, tmp_path / "run", None, PATIENT_S) as trainer,
+        training_for(wrong, tmp_path / "run", lambda *_: None) as training,
         pytest.raises(TaskError, match="nowhere"),
     ):
-        trainer.call("search_steps")
+        training.facts()

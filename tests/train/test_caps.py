@@ -198,7 +198,6 @@ def test_a_killed_training_with_caps_ends_with_the_same_bits(task, tmp_path, mon
     whole, curves = run(task, members, tmp_path / "whole", steps)
     multipliers = [line["multipliers"]["right"] for line in curves[1]]
     assert 0.0 < multipliers[3] < multipliers[4] < 1.0  # or nothing would be lost with them
-    monkeypatch.setattr("reward_synth.train.job._SECONDS_BETWEEN_CHECKPOINTS", 0.0)
 
     class PulledPlugError(Exception):
         pass
@@ -208,7 +207,7 @@ def test_a_killed_training_with_caps_ends_with_the_same_bits(task, tmp_path, mon
             raise PulledPlugError
 
     with pytest.raises(PulledPlugError):
-        run(task, members, tmp_path / "cut", steps, on_iteration=pull_plug)
+        run(task, members, tmp_path / "cut", steps, checkpoint_s=0.0, on_iteration=pull_plug)
     assert (tmp_path / "cut" / "checkpoint.npz").is_file()
     continued, again = run(task, members, tmp_path / "cut", steps)
     assert again == curves

@@ -64,10 +64,9 @@ def test_members_learn_what_they_would_alone(task, tmp_path):
             np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
 
 
-def test_continuing_equals_not_stopping(task, tmp_path, monkeypatch):
+def test_continuing_equals_not_stopping(task, tmp_path):
     members = [Member(expert_reward(task), 0), Member(expert_reward(task), 1)]
     whole = run(task, members, tmp_path / "whole")
-    monkeypatch.setattr("reward_synth.train.job._SECONDS_BETWEEN_CHECKPOINTS", 0.0)
 
     class PulledPlugError(Exception):
         pass
@@ -79,7 +78,7 @@ def test_continuing_equals_not_stopping(task, tmp_path, monkeypatch):
                 raise PulledPlugError
 
         with pytest.raises(PulledPlugError):
-            run(task, members, tmp_path / "cut", on_iteration=pull_plug)
+            run(task, members, tmp_path / "cut", checkpoint_s=0.0, on_iteration=pull_plug)
         assert (tmp_path / "cut" / "checkpoint.npz").exists() == (stop_at > 1)
     continued = run(task, members, tmp_path / "cut")
     for a, b in zip(whole, continued, strict=True):

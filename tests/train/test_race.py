@@ -109,10 +109,9 @@ def test_the_left_behind_cost_nothing_more_and_the_others_do_not_notice(task, tm
         np.testing.assert_allclose(one["step_fitness"], other["step_fitness"], rtol=1e-3, atol=1e-4)
 
 
-def test_a_race_that_was_stopped_ends_the_same(task, tmp_path, monkeypatch):
+def test_a_race_that_was_stopped_ends_the_same(task, tmp_path):
     rungs = race([(2, 2), (4, 1)], {0})
     _, lengths, whole = run(task, tmp_path / "whole", range(3), race=rungs)
-    monkeypatch.setattr("reward_synth.train.job._SECONDS_BETWEEN_CHECKPOINTS", 0.0)
 
     class PulledPlugError(Exception):
         pass
@@ -126,7 +125,14 @@ def test_a_race_that_was_stopped_ends_the_same(task, tmp_path, monkeypatch):
                 raise PulledPlugError
 
         with pytest.raises(PulledPlugError):
-            run(task, tmp_path / "cut", range(3), race=rungs, on_iteration=pull_plug)
+            run(
+                task,
+                tmp_path / "cut",
+                range(3),
+                race=rungs,
+                checkpoint_s=0.0,
+                on_iteration=pull_plug,
+            )
     _, again, cut = run(task, tmp_path / "cut", range(3), race=rungs)
     assert again == lengths
     for one, other in zip(whole, cut, strict=True):

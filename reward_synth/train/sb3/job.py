@@ -44,6 +44,7 @@ def train(
     *,
     checkpoint: Path,
     threads: int = 0,
+    checkpoint_s: float = 0.0,
     on_iteration: Callable[[int, Sequence[Progress | None]], None] = lambda done, progress: None,
 ) -> list[Policy | Rejection]:
     """Train members one by one; see ``train.job.train`` for arguments, files and results.

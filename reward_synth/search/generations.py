@@ -1,0 +1,343 @@
+"""A run's generations: propose, screen, train, train again; then the comparison.
+
+Every step that is finished is in the store. A run that was stopped, at whatever
+point, is continued by going through the same loop and skipping what is there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from reward_synth.errors import BudgetError, RunError
+from reward_synth.feedback.scores import Score
+from reward_synth.propose.proposer import Context, Proposer
+from reward_synth.records import Stage
+from reward_synth.reward.sandbox import Sandbox
+from reward_synth.rollout.video import VideoWorker
+from reward_synth.search.archive import Archive
+from reward_synth.search.blame import alike, environment_error, rejection
+from reward_synth.search.budget import Budget
+from reward_synth.search.candidate import Candidate
+from reward_synth.search.config import RunConfig
+from reward_synth.search.costs import Costs, TaskFacts
+from reward_synth.search.failure import WorkerError
+from reward_synth.search.listener import (
+    Comparison,
+    Listener,
+    Tick,
+    comparison_from_json,
+    comparison_json,
+)
+from reward_synth.search.proposals import propose_generation, trains
+from reward_synth.search.recovery import once_more, train_all
+from reward_synth.search.seeds import derive_seed
+from reward_synth.search.store import INCUMBENT, Spent, Store
+from reward_synth.search.strategies import STRATEGIES
+from reward_synth.search.training_process import Training
+
+Result = TypeVar("Result")
+
+
+class Search:
+    """The loop itself; its state is the store."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        store: Store,
+        facts: TaskFacts,
+        proposer: Proposer,
+        sandbox: Sandbox,
+        training: Training,
+        budget: Budget,
+        videos: VideoWorker,
+        listener: Listener,
+        progress: ProgressReporter,
+    ) -> None:
+        self._config = config
+        self._store = store
+        self._facts = facts
+        self._costs = Costs(config, facts)
+        self._proposer = proposer
+        self._sandbox = sandbox
+        self._training = training
+        self._budget = budget
+        self._videos = videos
+        self._listener = listener
+        self._progress = progress
+        self._strategy = STRATEGIES[config.search.strategy]
+
+    def run(self) -> Comparison | None:
+        """Go through all generations and the comparison."""
+        try:
+            for generation in range(self._config.search.generations):
+                self._generation(generation)
+        except BudgetError as error:
+            self._listener.notice(f"The search stops here: {error}")
+            self._store.log("budget", reason=str(error))
+        best = self._strategy.best(self._archive(self._config.search.generations))
+        if best is None:
+            self._finish()
+            raise RunError(
+                "no candidate could be trained; the report says why each was turned down."
+            )
+        self._store.put("best", best.id)
+        try:
+            comparison = self._comparison(best)
+        except BudgetError as error:
+            self._listener.notice(f"The final comparison is left out: {error}")
+            comparison = None
+        self._finish()
+        return comparison
+
+    def _generation(self, generation: int) -> None:
+        candidates = self._store.candidates(generation) or self._propose(generation)
+        candidates = self._screen(generation, candidates)
+        candidates = self._race(generation, candidates)
+        self._rerun(generation)
+        archive = self._archive(generation + 1)
+        best = self._strategy.best(archive)
+        self._note_incumbent(archive, best)
+        finished = [self._store.folder / c.folder for c in candidates if c.score is not None]
+        self._film([(place / "rollout.npz", place / "rollout.mp4") for place in finished])
+        self._listener.generation(archive, best, self._config.search.generations)
+
+    def _note_incumbent(self, archive: Archive, best: Candidate | None) -> None:
+        """Write down what the search would end with now, and what that has taken."""
+        generation = archive.generations - 1
+        if any(d["generation"] == generation for _, k, d in self._store.events() if k == INCUMBENT):
+            return
+        spent = self._store.spent()
+        self._store.log(
+            INCUMBENT,
+            generation=generation,
+            best=best and best.id,
+            estimate=best and asdict(archive.estimates[best.id]),
+            candidates=len(archive.candidates),
+            env_steps=spent.env_steps,
+            tokens=spent.tokens,
+            dollars=spent.dollars,
+            seconds=self._budget.seconds(),
+        )
+
+    def _archive(self, generations: int) -> Archive:
+        """Return what was tried in the first so many generations."""
+        known = (c for c in self._store.candidates() if c.generation < generations)
+        return Archive(tuple(known), generations)
+
+    def _propose(self, generation: int) -> list[Candidate]:
+        self._budget.title = f"gen_{generation:02d}/propose"
+        self._budget.check_seconds()
+        began = time.monotonic()
+        seed = derive_seed(self._config.seed, "propose", generation)
+        briefs = self._strategy.briefs(
+            self._archive(generation), self._config.search, np.random.default_rng(seed)
+        )
+        candidates = propose_generation(
+            self._proposer,
+            self._sandbox,
+            Context(self._facts.description, generation, seed),
+            briefs[: self._affordable(generation)],
+            self._config.search.repairs,
+            self._store.folder,
+        )
+        self._store.save_candidates(candidates)
+        self._store.charge(
+            f"gen_{generation:02d}/trace",
+            "proposing and tracing",
+            Spent(seconds=time.monotonic() - began),
+        )
+        return candidates
+
+    def _affordable(self, generation: int) -> int:
+        """Return how many candidates can be trained, all but the first leaving the final its share.
+
+        Raises:
+          BudgetError: none can.
+        """
+        reserve = self._costs.final if generation else self._costs.exploration
+        rungs = self._config.search.rungs
+        for count in range(self._config.search.candidates, 0, -1):
+            if self._budget.allows(self._costs.generation(count, rungs) + reserve):
+                return count
+        raise BudgetError(
+            f"another candidate takes up to {self._costs.generation(1, rungs):,} "
+            "environment steps"
+            + (f" and the final comparison {reserve:,}" if generation and reserve else "")
+            + ", more than the budget leaves."
+        )
+
+    def _screen(self, generation: int, candidates: list[Candidate]) -> list[Candidate]:
+        """Judge a generation before it is trained; return its candidates."""
+        job, settings = f"gen_{generation:02d}/screen", self._config.search
+        if self._store.job(job) is not None or not (settings.screens or settings.duplicates):
+            return candidates
+        earlier = self._archive(generation).candidates
+        candidates, spent = self._safely(lambda: self._training.screen(candidates, earlier))
+        self._store.finish_job(job, [c.id for c in candidates], "screening", spent, candidates)
+        if settings.duplicates and earlier:
+            distances = self._safely(lambda: self._training.distances(earlier))
+            self._store.put("distances", distances)
+        return candidates
+
+    def _race(self, generation: int, candidates: list[Candidate]) -> list[Candidate]:
+        """Train a generation; return its candidates."""
+        job = f"gen_{generation:02d}/train"
+        if self._store.job(job) is not None:
+            return candidates
+        self._budget.check_seconds()
+        rungs, entrants = self._config.search.rungs, len(trains(candidates))
+        self._progress.begin(
+            f"generation {generation + 1}/{self._config.search.generations}: training {entrants} "
+            f"candidates{', in a race' if rungs and entrants > 1 else ''}",
+            self._costs.training(entrants, rungs),
+        )
+        self._train(job, generation, candidates)
+        candidates = self._store.candidates(generation)
+        self._store.log("generation", number=generation)
+        common = alike([c.rejection for c in candidates if c.trains or _failed(c)])
+        if common is not None:
+            self._listener.notice(common[0].upper() + common[1:])
+            self._store.log("alike", reason=common)
+        return candidates
+
+    def _train(self, job: str, generation: int, candidates: list[Candidate]) -> None:
+        """Train a generation, whatever its training does to its process, and write it down."""
+        entrants = trains(candidates)
+
+        def together() -> None:
+            if self._store.job(job) is not None:
+                return
+            done, spent = self._training.generation(
+                candidates, self._config.search.rungs, f"gen_{generation:02d}/checkpoint.npz"
+            )
+            self._store.finish_job(job, [c.id for c in done], "training", spent, done)
+
+        def alone(place: int) -> None:
+            candidate = entrants[place]
+            mine = f"{job}/{candidate.id}"
+            if self._store.job(mine) is None:
+                done, spent = self._training.generation(
+                    [candidate], (), f"{candidate.folder}/checkpoint.npz"
+                )
+                self._store.finish_job(mine, [candidate.id], "training alone", spent, done)
+
+        ids = [candidate.id for candidate in entrants]
+        guilty = train_all(self._store, job, ids, together, alone, self._listener.notice)
+        if self._store.job(job) is None:
+            turned_down = [
+                entrants[k].rejected(rejection(failure)) for k, failure in guilty.items()
+            ]
+            self._store.finish_job(job, ids, "training", Spent(), turned_down)
+
+    def _safely(self, work: Callable[[], Result]) -> Result:
+        """Do work in the training process, twice if it is lost; then it is nobody's reward's fault.
+
+        Raises:
+          TrainingError: it was lost twice.
+        """
+        try:
+            return once_more(work, self._listener.notice)
+        except WorkerError as error:
+            raise environment_error(error.failure) from error
+
+    def _rerun(self, generation: int) -> None:
+        """Train the leaders again before they become parents: one training is partly luck."""
+        job = f"gen_{generation:02d}/rerun"
+        if self._store.job(job) is not None:
+            return
+        again = self._archive(generation + 1).uncertain_leaders(self._config.search.reruns)
+        reserve = self._costs.final
+        if not again or not self._budget.allows(self._costs.rerun(len(again)) + reserve):
+            return
+        self._progress.begin(
+            f"training {', '.join(c.id for c in again)} again, with fresh seeds",
+            len(again) * self._costs.search_steps,
+        )
+        checkpoint = f"gen_{generation:02d}/rerun.npz"
+        again, spent = self._safely(lambda: self._training.rerun(again, checkpoint))
+        self._store.finish_job(job, [c.id for c in again], "training again", spent, again)
+
+    def _comparison(self, best: Candidate) -> Comparison | None:
+        if not self._config.final.trainings:
+            return None
+        saved = self._store.job("final/train")
+        if saved is None:
+            if not self._budget.allows(self._costs.final):
+                raise BudgetError(
+                    f"it takes up to {self._costs.final:,} environment steps, more than "
+                    "the budget leaves."
+                )
+            trainings = self._costs.final_trainings
+            self._progress.begin(
+                f"final comparison: {trainings} trainings from scratch",
+                trainings * self._costs.final_steps,
+            )
+            comparison, spent = self._safely(lambda: self._training.comparison(best))
+            saved = comparison_json(comparison, best)
+            self._store.finish_job("final/train", saved, "final comparison", spent)
+        self._store.put("result", saved)
+        comparison = comparison_from_json(saved)
+        final = self._store.folder / "final"
+        self._film(
+            [
+                (
+                    final / name / f"seed_{_typical(trained)}" / "rollout.npz",
+                    final / name / "rollout.mp4",
+                )
+                for name, trained in comparison.scores.items()
+            ]
+        )
+        self._listener.comparison(comparison, best)
+        return comparison
+
+    def _film(self, videos: list[tuple[Path, Path]]) -> None:
+        """Have rollouts filmed, (rollout, video) each, if they were not yet."""
+        if self._config.video.enabled:
+            missing = [(r, v) for r, v in videos if r.is_file() and not v.is_file()]
+            self._videos.submit(Path(self._facts.folder), missing)
+
+    def _finish(self) -> None:
+        self._videos.wait()
+        self._budget.seconds()
+
+
+def _typical(score: Score) -> int:
+    """Return the place of the training of median fitness."""
+    return sorted(range(len(score.trainings)), key=score.trainings.__getitem__)[
+        len(score.trainings) // 2
+    ]
+
+
+def _failed(candidate: Candidate) -> bool:
+    return candidate.rejection is not None and candidate.rejection.stage is Stage.TRAIN
+
+
+class ProgressReporter:
+    """Turns a training's progress into ticks, and stops it when the time is up."""
+
+    def __init__(self, budget: Budget, store: Store, listener: Listener) -> None:
+        self._budget = budget
+        self._store = store
+        self._listener = listener
+        self._total = 0
+        self._began = 0.0
+        self._spent = Spent()
+
+    def begin(self, title: str, total: int) -> None:
+        """Announce a training of ``total`` environment steps."""
+        self._total, self._began, self._spent = total, time.monotonic(), self._store.spent()
+        self._listener.training(title)
+
+    def tick(self, done: int, fitness: float) -> None:
+        """Report ``done`` steps; raises ``BudgetError`` if the time is up."""
+        seconds = time.monotonic() - self._began
+        spent = self._spent + Spent(env_steps=done, seconds=seconds)
+        self._listener.tick(Tick(done, self._total, fitness, spent, self._budget.settings))
+        self._budget.check_seconds()
