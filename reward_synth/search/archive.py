@@ -10,7 +10,7 @@ import numpy as np
 from reward_synth.feedback.estimates import Estimate, estimates
 from reward_synth.search.candidate import Candidate, best_of
 
-_ENOUGH_TRAININGS = 4
+_ENOUGH_TRAININGS = 3
 _KNOWN_WELL = 0.25  # a deviation that is small beside the spread of the candidates
 _TOP = 0.25
 
