@@ -59,7 +59,7 @@ class SearchSettings:
     Attributes:
       strategy: how candidates come about and which is chosen; see ``search.strategies``.
       generations: how many.
-      candidates: in each.
+      candidates: in each; ``evolve`` begins with half as many again.
       steps: environment steps that each candidate trains for; None for the task's own number.
       episodes: held-out episodes that each trained policy is scored on.
       repairs: times a candidate that was turned down before training is sent back to be mended.

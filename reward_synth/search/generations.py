@@ -143,7 +143,7 @@ class Search:
         archive, search = self._archive(generation), self._config.search
         seed = derive_seed(self._config.seed, "propose", generation)
         briefs = self._strategy.briefs(archive, search, np.random.default_rng(seed))
-        briefs = briefs[: self._affordable(generation)]
+        briefs = briefs[: self._affordable(generation, len(briefs))]
         screening = search.screens or search.duplicates > 0.0
         if screening:
             self._explore()
@@ -183,7 +183,7 @@ class Search:
             spent = Spent(env_steps=self._costs.exploration, seconds=time.monotonic() - began)
             self._store.finish_job("explore", True, "exploring", spent)
 
-    def _affordable(self, generation: int) -> int:
+    def _affordable(self, generation: int, most: int) -> int:
         """Return how many candidates can be trained, all but the first leaving the final its share.
 
         Where leaders are trained again, what is too little for half a generation is better spent
@@ -193,10 +193,10 @@ class Search:
           BudgetError: too few can.
         """
         search = self._config.search
-        fewest = max(1, search.candidates // 2) if generation and search.reruns else 1
+        fewest = max(1, most // 2) if generation and search.reruns else 1
         reserve = self._costs.final if generation else self._costs.exploration
         rungs = self._config.search.rungs
-        for count in range(search.candidates, fewest - 1, -1):
+        for count in range(most, fewest - 1, -1):
             if self._budget.allows(self._costs.generation(count, rungs) + reserve):
                 return count
         raise BudgetError(

@@ -18,6 +18,7 @@ from reward_synth.search.config import SearchSettings
 from reward_synth.search.setbacks import failures
 from reward_synth.search.weights import next_weights
 
+_BREADTH = 1.5  # size of the first generation, against later ones
 _FORGETS = 0.7  # what a success counts a generation later
 _HERITABILITY = 0.5
 
@@ -48,15 +49,18 @@ class Evolve:
         self, archive: Archive, settings: SearchSettings, rng: np.random.Generator
     ) -> tuple[Brief, ...]:
         """See ``Strategy.briefs``."""
+        if not archive.scored:  # broadly at first: what is never tried cannot be built on
+            count = round(_BREADTH * settings.candidates)
+            return tuple(
+                Brief(Operator.INITIAL, failures=failures(archive), lineage=i % settings.lineages)
+                for i in range(count)
+            )
         alive = _alive(archive, settings.lineages)
         operators = [
             op for op in _EXPECTED if settings.fit_weights or op is not Operator.PARAMETERS
         ]
         briefs: list[Brief] = []
-        for place in range(settings.candidates):
-            if not archive.scored:
-                briefs.append(Brief(Operator.INITIAL, lineage=place % settings.lineages))
-                continue
+        for _ in range(settings.candidates):
             lineage = thompson(
                 {i: _record(archive, _of_lineage(archive.candidates, i)) for i in alive}, rng
             )
