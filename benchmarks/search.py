@@ -51,7 +51,7 @@ _PLAIN = SearchSettings(
     candidates=5, episodes=2, screens=False, duplicates=0.0, rungs=(), keep=(), reruns=0
 )
 STRATEGIES = {
-    "evolve": SearchSettings(candidates=6, episodes=4, remember=False),
+    "evolve": SearchSettings(episodes=4, remember=False),
     "eureka": replace(_PLAIN, strategy="eureka", repairs=0),
     "eureka_elitist": replace(_PLAIN, strategy="eureka_elitist", repairs=0),
     "iid": replace(_PLAIN, strategy="iid", episodes=4),
@@ -118,7 +118,9 @@ def run_cell(cell: Cell, work: Path) -> dict:
             for c in candidates.values()
         ]
     found = [detail for detail in noted if detail["best"]]
-    held_out = train_again(cell, folder, list(dict.fromkeys(detail["best"] for detail in found)))
+    # What it ends with comes last, if it stood by it before or not.
+    stood_by = list(dict.fromkeys(detail["best"] for detail in reversed(found)))[::-1]
+    held_out = train_again(cell, folder, stood_by)
     return {
         "key": cell.key,
         "points": [

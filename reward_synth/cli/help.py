@@ -83,6 +83,8 @@ _SETTINGS = (
     ("llm.base_url", "the server; null for the preset's"),
     ("search.generations", "rounds of writing, training and learning from it"),
     ("search.candidates", "reward programs in each round"),
+    ("search.rungs", "shares of its training after which a round is cut; [] for no race"),
+    ("search.reruns", "leaders trained again, with fresh seeds, after each round"),
     ("search.steps", "environment steps each trains for; null for the task's number"),
     (
         "train.transform",
@@ -145,6 +147,8 @@ def _default(config: RunConfig, name: str) -> str:
     value: object = config
     for part in name.split("."):
         value = getattr(value, part)
+    if isinstance(value, tuple):
+        return f"[{','.join(map(str, value))}]"
     return (
         str(value).lower() if isinstance(value, bool) else str("null" if value is None else value)
     )

@@ -10,7 +10,6 @@ import numpy as np
 from reward_synth.feedback.estimates import Estimate, estimates
 from reward_synth.search.candidate import Candidate, best_of
 
-_ENOUGH_TRAININGS = 4
 _KNOWN_WELL = 0.25  # a deviation that is small beside the spread of the candidates
 _TOP = 0.25
 
@@ -61,11 +60,12 @@ class Archive:
         """The scored candidates by cautious estimate, the best first."""
         return sorted(self.scored, key=lambda c: (-self.estimates[c.id].cautious, c.id))
 
-    def uncertain_leaders(self, count: int) -> list[Candidate]:
+    def uncertain_leaders(self, count: int, enough: int) -> list[Candidate]:
         """Return those that may well be the best and are not known well, ``count`` at most.
 
         A leader is worth another training while its upper bound is above the lower bound of
-        the best, and while trainings are luck to a good part: where they all end alike, none is.
+        the best and it has fewer than ``enough``, and while trainings are luck to a good part:
+        where they all end alike, none is.
         """
         known = self.estimates
         if not self.scored:
@@ -76,7 +76,7 @@ class Archive:
         return [
             c
             for c in hopeful
-            if known[c.id].trainings < _ENOUGH_TRAININGS
+            if known[c.id].trainings < enough
             and known[c.id].mean + known[c.id].deviation > floor
             and known[c.id].deviation > _KNOWN_WELL * spread
         ][:count]

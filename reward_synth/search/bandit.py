@@ -26,6 +26,10 @@ class Record:
     failures: float = 0.0
     cost: float = 1.0
 
+    def __add__(self, other: Record) -> Record:
+        """Return both's trials, at the first one's cost."""
+        return Record(self.successes + other.successes, self.failures + other.failures, self.cost)
+
 
 def thompson(records: Mapping[Arm, Record], rng: np.random.Generator) -> Arm:
     """Draw an arm with the probability that it gives the most successes for its cost.

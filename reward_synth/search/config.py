@@ -88,8 +88,8 @@ class SearchSettings:
     audit: float = 0.1
     remember: bool = True
     duplicates: float = 0.01
-    rungs: tuple[float, ...] = (0.2, 0.4)
-    keep: tuple[float, ...] = (0.67, 0.34)
+    rungs: tuple[float, ...] = (0.4, 0.7)
+    keep: tuple[float, ...] = (0.5, 0.25)
     reruns: int = 2
     fit_weights: bool = True
 

@@ -43,6 +43,9 @@ from reward_synth.search.training_process import Training
 
 Result = TypeVar("Result")
 
+_KNOWN, _KNOWN_WELL = 3, 5  # trainings: enough for a parent, and for what the search stands by
+_MOST_CONFIRMATIONS = 6
+
 
 class Search:
     """The loop itself; its state is the store."""
@@ -81,7 +84,12 @@ class Search:
         except BudgetError as error:
             self._listener.notice(f"The search stops here: {error}")
             self._store.log("budget", reason=str(error))
-        best = self._strategy.best(self._archive(self._config.search.generations))
+        self._confirm()
+        archive = self._archive(self._config.search.generations)
+        best = self._strategy.best(archive)
+        # The generation after the last: what the re-runs at the end have made of it.
+        last = max((c.generation for c in archive.candidates), default=-1)
+        self._note_incumbent(last + 1, archive, best)
         if best is None:
             self._finish()
             raise RunError(
@@ -103,14 +111,13 @@ class Search:
         self._rerun(generation)
         archive = self._archive(generation + 1)
         best = self._strategy.best(archive)
-        self._note_incumbent(archive, best)
+        self._note_incumbent(generation, archive, best)
         finished = [self._store.folder / c.folder for c in candidates if c.score is not None]
         self._film([(place / "rollout.npz", place / "rollout.mp4") for place in finished])
         self._listener.generation(archive, best, self._config.search.generations)
 
-    def _note_incumbent(self, archive: Archive, best: Candidate | None) -> None:
+    def _note_incumbent(self, generation: int, archive: Archive, best: Candidate | None) -> None:
         """Write down what the search would end with now, and what that has taken."""
-        generation = archive.generations - 1
         if any(d["generation"] == generation for _, k, d in self._store.events() if k == INCUMBENT):
             return
         spent = self._store.spent()
@@ -158,17 +165,22 @@ class Search:
     def _affordable(self, generation: int) -> int:
         """Return how many candidates can be trained, all but the first leaving the final its share.
 
+        Where leaders are trained again, what is too little for half a generation is better spent
+        on that.
+
         Raises:
-          BudgetError: none can.
+          BudgetError: too few can.
         """
+        search = self._config.search
+        fewest = max(1, search.candidates // 2) if generation and search.reruns else 1
         reserve = self._costs.final if generation else self._costs.exploration
         rungs = self._config.search.rungs
-        for count in range(self._config.search.candidates, 0, -1):
+        for count in range(search.candidates, fewest - 1, -1):
             if self._budget.allows(self._costs.generation(count, rungs) + reserve):
                 return count
         raise BudgetError(
-            f"another candidate takes up to {self._costs.generation(1, rungs):,} "
-            "environment steps"
+            f"{'another candidate' if fewest == 1 else f'a generation of {fewest}'} takes up to "
+            f"{self._costs.generation(fewest, rungs):,} environment steps"
             + (f" and the final comparison {reserve:,}" if generation and reserve else "")
             + ", more than the budget leaves."
         )
@@ -249,20 +261,33 @@ class Search:
 
     def _rerun(self, generation: int) -> None:
         """Train the leaders again before they become parents: one training is partly luck."""
-        job = f"gen_{generation:02d}/rerun"
+        self._train_again(f"gen_{generation:02d}/rerun", self._archive(generation + 1), _KNOWN)
+
+    def _confirm(self) -> None:
+        """Make surer of the leaders at the end, with what the generations left of the budget."""
+        limited = self._config.budget.env_steps is not None
+        for turn in range(_MOST_CONFIRMATIONS if limited else 1):
+            archive = self._archive(self._config.search.generations)
+            if not self._train_again(f"end/rerun_{turn}", archive, _KNOWN_WELL):
+                break
+
+    def _train_again(self, job: str, archive: Archive, enough: int) -> bool:
+        """Train leaders of fewer than ``enough`` trainings once more; return whether any were."""
         if self._store.job(job) is not None:
-            return
-        again = self._archive(generation + 1).uncertain_leaders(self._config.search.reruns)
+            return True
+        again = archive.uncertain_leaders(self._config.search.reruns, enough)
         reserve = self._costs.final
-        if not again or not self._budget.allows(self._costs.rerun(len(again)) + reserve):
-            return
+        while again and not self._budget.allows(self._costs.rerun(len(again)) + reserve):
+            again.pop()
+        if not again:
+            return False
         self._progress.begin(
             f"training {', '.join(c.id for c in again)} again, with fresh seeds",
             len(again) * self._costs.search_steps,
         )
-        checkpoint = f"gen_{generation:02d}/rerun.npz"
-        again, spent = self._safely(lambda: self._training.rerun(again, checkpoint))
+        again, spent = self._safely(lambda: self._training.rerun(again, f"{job}.npz"))
         self._store.finish_job(job, [c.id for c in again], "training again", spent, again)
+        return True
 
     def _comparison(self, best: Candidate) -> Comparison | None:
         if not self._config.final.trainings:

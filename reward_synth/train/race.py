@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+_LATEST = 1 / 6  # of the training so far; longer means order candidates worse (docs/log.md)
+
 # One member's iterations so far, each a ``Progress`` as JSON has it.
 History = Sequence[Mapping[str, Any]]
 
@@ -24,7 +26,7 @@ class Standing:
 
     Attributes:
       steps: environment steps that it had trained for.
-      fitness: of an episode, projected from the latest half of its training.
+      fitness: of an episode, projected from the latest sixth of its training.
       low: one standard error below; what the cut goes by.
       kept: whether it trained on.
     """
@@ -110,12 +112,12 @@ class Race:
         return set(best) | (self.wildcards & set(levels))
 
     def _level(self, history: History) -> tuple[float, float]:
-        """Return the fitness of an episode and a lower bound, from the latest half of a history.
+        """Return the fitness of an episode and a lower bound, from the latest part of a history.
 
         Few episodes end early in training, so their fitness is projected: the mean fitness of
         a step times the steps that an episode lasts at the present rate of terminations.
         """
-        latest = history[len(history) // 2 :]
+        latest = history[-max(2, round(_LATEST * len(history))) :]
         projected = np.array([self._projected(progress) for progress in latest])
         mean = float(projected.mean())
         if len(projected) < 2:

@@ -30,7 +30,7 @@ MISTAKES = {
     "sandbox=stric": "sandbox is 'stric'. Did you mean 'strict'?",
     "train.transform=crl": "train.transform is 'crl'. Did you mean 'carl'?",
     "backend=mxj": "backend is 'mxj'. Did you mean 'mjx'? It must be one of cpu, mjx.",
-    "search=slow": "search has no preset 'slow'. Choose from default, smoke, thorough.",
+    "search=slow": "search has no preset 'slow'. Choose from default, eureka, ",
     "budget=null": "budget has no preset 'null'.",
     "video=false": "video is a group of settings, not one: video.enabled,",
     "task=hoper": "no task 'hoper'. Did you mean 'hopper'?",
@@ -86,7 +86,7 @@ def test_a_mistake_in_the_last_of_many_runs_shows_before_the_first(
     [
         (["task=hopper"], "Did you mean `reward-synth run task=hopper`?"),
         (["taks"], "no command 'taks'. Did you mean 'tasks'?"),
-        (["fly"], "The commands are run, tasks, check, export-reward."),
+        (["fly"], "The commands are run, tasks, check, compare, export-reward."),
         (["check"], "takes one task folder or name, not 0."),
         (["tasks", "x"], "takes no arguments, not 1."),
         (["run", "resume=x", "seed=1"], "give resume=<folder> alone."),

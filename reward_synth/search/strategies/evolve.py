@@ -20,6 +20,16 @@ from reward_synth.search.weights import next_weights
 
 _FORGETS = 0.7  # what a success counts a generation later
 _HERITABILITY = 0.5
+
+# What operators are taken to have shown before they are tried: children that stood out and that
+# did not, as in searches for tuning (docs/log.md).
+_EXPECTED = {
+    Operator.STRUCTURE: Record(1.5, 2.5),
+    Operator.PARAMETERS: Record(1.5, 2.5),
+    Operator.THOUGHT: Record(1.0, 3.0),
+    Operator.CROSSOVER: Record(0.8, 3.2),
+    Operator.SIMPLIFY: Record(0.3, 3.7),
+}
 _DOUBT = 4  # children that it takes to be believed as much as the parent itself
 _PATIENCE = 2  # generations without a better candidate after which a lineage starts anew
 
@@ -39,9 +49,9 @@ class Evolve:
     ) -> tuple[Brief, ...]:
         """See ``Strategy.briefs``."""
         alive = _alive(archive, settings.lineages)
-        operators = [op for op in Operator if op not in (Operator.INITIAL, Operator.REVISE)]
-        if not settings.fit_weights:
-            operators.remove(Operator.PARAMETERS)
+        operators = [
+            op for op in _EXPECTED if settings.fit_weights or op is not Operator.PARAMETERS
+        ]
         briefs: list[Brief] = []
         for place in range(settings.candidates):
             if not archive.scored:
@@ -51,7 +61,10 @@ class Evolve:
                 {i: _record(archive, _of_lineage(archive.candidates, i)) for i in alive}, rng
             )
             operator = thompson(
-                {op: _record(archive, _by_operator(archive.candidates, op)) for op in operators},
+                {
+                    op: _EXPECTED[op] + _record(archive, _by_operator(archive.candidates, op))
+                    for op in operators
+                },
                 rng,
             )
             briefs.append(_brief(archive, settings, lineage, operator, rng))
