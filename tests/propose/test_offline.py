@@ -273,7 +273,7 @@ def test_each_operator_does_what_it_says():
     rich = max(sources, key=lambda source: len(run(source, LEGS)[1]))
     other = next(source for source in sources if source != rich)
     wanted = {
-        Operator.STRUCTURE: ({"add", "reshape"}, 1),
+        Operator.STRUCTURE: ({"add", "reshape", "gate"}, 1),
         Operator.CROSSOVER: ({"crossover"}, 2),
         Operator.PARAMETERS: ({"weights"}, 1),
         Operator.THOUGHT: ({"fresh"}, 0),
@@ -288,6 +288,24 @@ def test_each_operator_does_what_it_says():
         assert len(proposal.parents) == parents
     before, after = (set(run(source, LEGS)[1]) for source in (rich, source_of(written[-1])))
     assert after < before
+
+
+def test_a_gate_multiplies_a_term_that_pays():
+    sources = [source_of(p) for p in proposed(LEGS, 8, 5)]
+    briefs = [brief(Operator.STRUCTURE, [source]) for source in sources * 4]
+    gated = [
+        p for p in PROPOSER.propose(Context(LEGS, 1, 2), briefs) if p.operator.endswith("gate")
+    ]
+    assert len(gated) > 3
+    for proposal in gated:
+        program = program_of(source_of(proposal))
+        name, other = re.search(r"multiplies (\w+) by (\w+)", program.rationale).groups()
+        parts = Catalogue.of(LEGS).read(program.source)
+        (term,) = [part for part in parts if part.name == name]
+        assert term.gate is not None
+        assert term.gate.measure.name == other
+        assert term.gate.gates
+        assert np.isfinite(run(program.source, LEGS)[0])
 
 
 def test_given_weights_are_written_into_the_parent_as_it_stands():

@@ -22,7 +22,7 @@ from reward_synth.propose.offline.compose import (
     with_scale,
 )
 from reward_synth.propose.offline.pieces import Piece
-from reward_synth.propose.offline.terms import SHAPES, Factor, Shape, Term
+from reward_synth.propose.offline.terms import SHAPES, Factor, Shape, Term, gates_of
 from reward_synth.propose.offline.words import Wish, strength
 from reward_synth.propose.operators import Operator
 
@@ -34,6 +34,7 @@ class Change(StrEnum):
     ADD = "add"
     DROP = "drop"
     RESHAPE = "reshape"
+    GATE = "gate"
     CROSSOVER = "crossover"
     FRESH = "fresh"
 
@@ -42,14 +43,15 @@ class Change(StrEnum):
 CHANGES: dict[Operator, dict[Change, float]] = {
     Operator.INITIAL: {Change.FRESH: 1.0},
     Operator.REVISE: {
-        Change.WEIGHTS: 0.30,
+        Change.WEIGHTS: 0.25,
         Change.ADD: 0.15,
         Change.DROP: 0.10,
         Change.RESHAPE: 0.15,
-        Change.CROSSOVER: 0.20,
+        Change.GATE: 0.10,
+        Change.CROSSOVER: 0.15,
         Change.FRESH: 0.10,
     },
-    Operator.STRUCTURE: {Change.ADD: 0.5, Change.RESHAPE: 0.5},
+    Operator.STRUCTURE: {Change.ADD: 0.4, Change.RESHAPE: 0.3, Change.GATE: 0.3},
     Operator.CROSSOVER: {Change.CROSSOVER: 1.0},
     Operator.PARAMETERS: {Change.WEIGHTS: 1.0},
     Operator.THOUGHT: {Change.FRESH: 1.0},
@@ -138,6 +140,32 @@ def reshape(
     old = parts[place]
     new = _bounded(old) if isinstance(old, Piece) else _reshaped(old, catalogue, rng)
     return Offspring(_replaced(parts, place, new), f"reshapes {new.name}")
+
+
+def gate(parts: Sequence[Part], catalogue: Catalogue, rng: np.random.Generator) -> Offspring | None:
+    """Multiply a paying term by how well the body is held, or by something else than before.
+
+    None if there is no such term, or nothing to multiply it by.
+    """
+    options = [
+        i
+        for i, part in enumerate(parts)
+        if isinstance(part, Term)
+        and part.factor.pays
+        and part.factor.measure.wish not in (None, Wish.ORIENT, Wish.HOLD)
+    ]
+    if not options:
+        return None
+    place = options[int(rng.integers(len(options)))]
+    old = parts[place]
+    assert isinstance(old, Term)
+    taken = {old.name, old.gate.measure.name if old.gate else ""}
+    gates = [g for g in gates_of(catalogue.measures) if g.measure.name not in taken]
+    if not gates:
+        return None
+    chosen = with_scale(gates[draw([g.measure.prior for g in gates], rng)], rng)
+    what = f"multiplies {old.name} by {chosen.measure.name}"
+    return Offspring(_replaced(parts, place, replace(old, gate=chosen)), what)
 
 
 def crossover(

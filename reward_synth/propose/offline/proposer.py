@@ -139,6 +139,8 @@ class _Desk:
                 changed = mutate.drop(parts, self.rng)
             case Change.RESHAPE:
                 changed = mutate.reshape(parts, self.catalogue, self.rng)
+            case Change.GATE:
+                changed = mutate.gate(parts, self.catalogue, self.rng)
             case Change.CROSSOVER:
                 donors = brief.parents[1:] or (*brief.parents, *brief.elites)
                 changed = self._crossed(parts, [d for d in donors if d is not base], used)
