@@ -156,6 +156,7 @@ def search(cell: Cell, folder: Path) -> None:
         final=FinalSettings(trainings=0),
         budget=BudgetSettings(env_steps=cell.trainings * cell.steps),
         video=VideoSettings(enabled=False),
+        isolate=False,  # one process compiles for all its searches
     )
     if (folder / "run.db").exists():
         resume(folder, Silence())

@@ -106,7 +106,6 @@ class Search:
 
     def _generation(self, generation: int) -> None:
         candidates = self._store.candidates(generation) or self._propose(generation)
-        candidates = self._screen(generation, candidates)
         candidates = self._race(generation, candidates)
         self._rerun(generation)
         archive = self._archive(generation + 1)
@@ -141,26 +140,48 @@ class Search:
     def _propose(self, generation: int) -> list[Candidate]:
         self._budget.title = f"gen_{generation:02d}/propose"
         self._budget.check_seconds()
-        began = time.monotonic()
+        archive, search = self._archive(generation), self._config.search
         seed = derive_seed(self._config.seed, "propose", generation)
-        briefs = self._strategy.briefs(
-            self._archive(generation), self._config.search, np.random.default_rng(seed)
-        )
+        briefs = self._strategy.briefs(archive, search, np.random.default_rng(seed))
+        briefs = briefs[: self._affordable(generation)]
+        screening = search.screens or search.duplicates > 0.0
+        if screening:
+            self._explore()
+        began = time.monotonic()
+
+        def screen(candidates: list[Candidate]) -> list[Candidate]:
+            if not screening:
+                return candidates
+            return self._safely(lambda: self._training.screen(candidates, archive.candidates))
+
         candidates = propose_generation(
             self._proposer,
             self._sandbox,
             Context(self._facts.description, generation, seed),
-            briefs[: self._affordable(generation)],
-            self._config.search.repairs,
+            briefs,
+            search.repairs,
             self._store.folder,
+            screen,
         )
-        self._store.save_candidates(candidates)
-        self._store.charge(
-            f"gen_{generation:02d}/trace",
-            "proposing and tracing",
+        if search.duplicates and archive.scored:
+            distances = self._safely(lambda: self._training.distances(archive.candidates))
+            self._store.put("distances", distances)
+        self._store.finish_job(
+            f"gen_{generation:02d}/propose",
+            [c.id for c in candidates],
+            "proposing and screening" if screening else "proposing",
             Spent(seconds=time.monotonic() - began),
+            candidates,
         )
         return candidates
+
+    def _explore(self) -> None:
+        """Make the random actions that rewards are screened on, once in a run."""
+        if self._store.job("explore") is None:
+            began = time.monotonic()
+            self._safely(self._training.explore)
+            spent = Spent(env_steps=self._costs.exploration, seconds=time.monotonic() - began)
+            self._store.finish_job("explore", True, "exploring", spent)
 
     def _affordable(self, generation: int) -> int:
         """Return how many candidates can be trained, all but the first leaving the final its share.
@@ -184,19 +205,6 @@ class Search:
             + (f" and the final comparison {reserve:,}" if generation and reserve else "")
             + ", more than the budget leaves."
         )
-
-    def _screen(self, generation: int, candidates: list[Candidate]) -> list[Candidate]:
-        """Judge a generation before it is trained; return its candidates."""
-        job, settings = f"gen_{generation:02d}/screen", self._config.search
-        if self._store.job(job) is not None or not (settings.screens or settings.duplicates):
-            return candidates
-        earlier = self._archive(generation).candidates
-        candidates, spent = self._safely(lambda: self._training.screen(candidates, earlier))
-        self._store.finish_job(job, [c.id for c in candidates], "screening", spent, candidates)
-        if settings.duplicates and earlier:
-            distances = self._safely(lambda: self._training.distances(earlier))
-            self._store.put("distances", distances)
-        return candidates
 
     def _race(self, generation: int, candidates: list[Candidate]) -> list[Candidate]:
         """Train a generation; return its candidates."""

@@ -1,9 +1,9 @@
-"""From a context to a generation of traced candidates: ask, parse, lint, trace, repair."""
+"""From a context to a generation of candidates: ask, parse, lint, trace, screen, repair."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -23,10 +23,20 @@ def propose_generation(
     briefs: Sequence[Brief],
     repairs: int,
     run_folder: Path,
+    screen: Callable[[list[Candidate]], list[Candidate]] = lambda candidates: candidates,
 ) -> list[Candidate]:
     """Return a candidate for each brief, traced or turned down, with their files written.
 
     A candidate that was turned down is sent back to be mended up to ``repairs`` times.
+
+    Args:
+      proposer: writes and mends.
+      sandbox: traces.
+      context: what all of the generation share.
+      briefs: what each is to be.
+      repairs: see ``SearchSettings``.
+      run_folder: where the files go.
+      screen: judges what was traced; told of the whole generation whenever some of it is new.
 
     Raises:
       ModelError, BudgetError: no more can be proposed; answers so far are kept by their cache.
@@ -36,11 +46,12 @@ def propose_generation(
         _take_in(sandbox, context, index, brief, proposal, run_folder, attempt=0)
         for index, (brief, proposal) in enumerate(zip(briefs, proposals, strict=True))
     ]
+    candidates = screen(candidates)
     for attempt in range(1, repairs + 1):
         broken = [
             Broken(c.index, attempt, brief, c.program.source if c.program else "", c.rejection)
             for c, brief in zip(candidates, briefs, strict=True)
-            if c.rejection is not None
+            if c.rejection is not None and not c.audited
         ]
         if not broken:
             break
@@ -57,6 +68,7 @@ def propose_generation(
             candidates[fault.index] = replace(
                 mended, operator=operator, parents=mended.parents or first.parents
             )
+        candidates = screen(candidates)
     return candidates
 
 

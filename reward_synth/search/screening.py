@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,7 +31,6 @@ from reward_synth.search.config import RunConfig
 from reward_synth.search.costs import EXPLORED
 from reward_synth.search.proposals import load_traced
 from reward_synth.search.seeds import derive_seed
-from reward_synth.search.store import Spent
 from reward_synth.task.task import Task
 
 _REMEMBERED = 24  # trained candidates whose episodes rewards are screened on
@@ -60,15 +58,17 @@ class Screening:
 
     def screen(
         self, candidates: Sequence[Candidate], earlier: Sequence[Candidate]
-    ) -> tuple[list[Candidate], Spent]:
-        """Return a generation with what is to be said of it, and what that took.
+    ) -> list[Candidate]:
+        """Return a generation with what is to be said of it.
+
+        The same generation can be screened again with some of it mended; who was turned down
+        before stays so.
 
         Args:
           candidates: of the generation.
           earlier: of all generations before.
         """
-        began, settings = time.monotonic(), self.config.search
-        explored, taken = self._explored()
+        settings, explored = self.config.search, self.explored()
         evidence = self._evidence(explored, earlier) if settings.screens else None
         stage = self._stage(explored, earlier) if settings.duplicates else None
         known = [self._known(c, stage) for c in earlier if c.terms] if stage is not None else []
@@ -83,12 +83,12 @@ class Screening:
                 candidate = self._deduplicated(candidate, known, stage)
                 known.append(self._known(candidate, stage))
             done.append(candidate)
-        return done, Spent(env_steps=taken, seconds=time.monotonic() - began)
+        return done
 
     def distances(self, candidates: Sequence[Candidate]) -> dict[str, list]:
         """Return the EPIC distances of all pairs of candidates: {"ids": ..., "matrix": ...}."""
         traced = [c for c in candidates if c.score is not None]
-        explored, _ = self._explored()
+        explored = self.explored()
         stage = self._stage(explored, candidates)
         forms = [self._form(c, stage).epic for c in traced]
         matrix = np.round(distance_matrix(forms), 3).tolist()
@@ -132,12 +132,13 @@ class Screening:
         return Known.of(candidate.id, candidate.program.source, form)
 
     def _form(self, candidate: Candidate, stage: int) -> Canonical:
-        if (stage, candidate.id) not in self._forms:
+        assert candidate.program is not None
+        key = stage, candidate.program.source
+        if key not in self._forms:
             reward = traced_reward(load_traced(candidate, self.folder), self.task)
             assert isinstance(reward, Reward)
-            form = canonical(reward, self._samples[stage])
-            self._forms[stage, candidate.id] = form
-        return self._forms[stage, candidate.id]
+            self._forms[key] = canonical(reward, self._samples[stage])
+        return self._forms[key]
 
     def _stage(self, explored: Transitions, earlier: Sequence[Candidate]) -> int:
         """Draw the sample that rewards are compared on; return its number.
@@ -220,19 +221,19 @@ class Screening:
     def _episodes(self, candidate: Candidate) -> Episodes:
         return self._rollouts(candidate).episodes
 
-    def _explored(self) -> tuple[Transitions, int]:
-        """Return random actions' steps, and how many had to be made for it just now."""
+    def explored(self) -> Transitions:
+        """Return the steps of random actions, which are made once in a run."""
         path = self.folder / "explored.npz"
         names = ("state", "action", "next_state")
         if path.is_file():
             with np.load(path) as arrays:
-                return Transitions(*(arrays[name] for name in names)), 0
+                return Transitions(*(arrays[name] for name in names))
         envs, steps = EXPLORED
         seed = derive_seed(self.config.seed, "explore")
         explored = explore(self.task, seed, envs, steps, threads=self.config.threads)
         with atomic_write(path) as file:
             save_arrays(file, {n: getattr(explored, n) for n in names}, compressed=True)
-        return explored, envs * steps
+        return explored
 
 
 def _likeness(twin: Duplicate) -> str:

@@ -27,9 +27,11 @@ class Training(Protocol):
 
     def facts(self) -> TaskFacts: ...  # noqa: D102
 
+    def explore(self) -> None: ...  # noqa: D102
+
     def screen(  # noqa: D102
         self, candidates: Sequence[Candidate], earlier: Sequence[Candidate]
-    ) -> Generation: ...
+    ) -> list[Candidate]: ...
 
     def distances(self, candidates: Sequence[Candidate]) -> dict[str, list]: ...  # noqa: D102
 
@@ -59,7 +61,13 @@ class TrainingProcess:
         """See ``Trainer.facts``."""
         return self._call("facts")
 
-    def screen(self, candidates: Sequence[Candidate], earlier: Sequence[Candidate]) -> Generation:
+    def explore(self) -> None:
+        """See ``Trainer.explore``."""
+        self._call("explore")
+
+    def screen(
+        self, candidates: Sequence[Candidate], earlier: Sequence[Candidate]
+    ) -> list[Candidate]:
         """See ``Trainer.screen``."""
         return self._call("screen", candidates, earlier)
 

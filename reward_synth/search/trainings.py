@@ -74,9 +74,13 @@ class Trainer:
             has_expert=task.expert_reward is not None,
         )
 
+    def explore(self) -> None:
+        """Make the random actions that rewards are screened on; see ``Screening.explored``."""
+        self.screening.explored()
+
     def screen(
         self, candidates: Sequence[Candidate], earlier: Sequence[Candidate]
-    ) -> tuple[list[Candidate], Spent]:
+    ) -> list[Candidate]:
         """Judge a generation before it is trained; see ``Screening.screen``."""
         return self.screening.screen(candidates, earlier)
 
