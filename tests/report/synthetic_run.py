@@ -229,9 +229,8 @@ def _raced(candidate: Candidate, folder: Path, iterations: int, rng) -> Candidat
 
 def _charge(store: Store, generation: int, places: int) -> None:
     for purpose, spent in (
-        ("proposing and tracing", Spent(seconds=4.0)),
+        ("proposing and screening", Spent(seconds=6.0)),
         ("language model", Spent(2000 * places, 900 * places, 0.004 * places)),
-        ("screening", Spent(env_steps=2000 * places, seconds=2.0)),
         ("training", Spent(env_steps=650_000 * places, seconds=19.0)),
         ("training again", Spent(env_steps=1_000_000, seconds=5.0)),
     ):
