@@ -25,8 +25,13 @@ LAYERS = (
 )
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 
-# The report is made by the search, and reads of it no more than the records of a run.
-RECORDS_OF_A_RUN = {"reward_synth.search.candidate", "reward_synth.search.store"}
+# The report is made by the search, and reads of it no more than the records of a run, and
+# together as strategies do.
+RECORDS_OF_A_RUN = {
+    "reward_synth.search.archive",
+    "reward_synth.search.candidate",
+    "reward_synth.search.store",
+}
 
 TEXT_SIDE = (
     "reward_synth.cli.compare",

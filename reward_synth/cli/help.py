@@ -11,6 +11,7 @@ which are good.
 
   reward-synth run task=hopper        write, train, compare and improve rewards for a task
   reward-synth run resume=<folder>    continue a run that was stopped
+  reward-synth report <folder>        write the page of a run anew, also while it goes on
   reward-synth tasks                  list the tasks that come along
   reward-synth check <folder>         check a task of your own
   reward-synth compare <reward> <reward>
@@ -22,6 +23,11 @@ which are good.
   reward-synth --version
 
 Without a language model it proposes offline, so the first line works as it is."""
+
+REPORT_HELP = """\
+reward-synth report <folder>: write report.html into a run's folder, from what is in it.
+
+A run does that when it ends. Use this to look at one that goes on, or after an update."""
 
 TASKS_HELP = """\
 reward-synth tasks: list the tasks that come along, with what a reward may read in each."""
@@ -66,6 +72,7 @@ The file's docstring says which fields it reads, with shape, unit and frame; doc
 shows where Isaac has them. A file that exists is never written over."""
 
 COMMAND_HELP = {
+    "report": REPORT_HELP,
     "tasks": TASKS_HELP,
     "check": CHECK_HELP,
     "compare": COMPARE_HELP,

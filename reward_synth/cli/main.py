@@ -10,7 +10,7 @@ from reward_synth import __version__
 from reward_synth.cli.outcome import explain
 from reward_synth.errors import ConfigError, RewardSynthError, did_you_mean
 
-_COMMANDS = ("run", "tasks", "check", "compare", "export-reward")
+_COMMANDS = ("run", "report", "tasks", "check", "compare", "export-reward")
 _HELP = ("-h", "--help")
 
 
@@ -54,9 +54,10 @@ def _dispatch(arguments: list[str]) -> int:
 
             print(MAIN_HELP)
             return 0
-        case [("tasks" | "check" | "compare" | "export-reward") as command, *rest] if _wants_help(
-            rest
-        ):
+        case [
+            ("report" | "tasks" | "check" | "compare" | "export-reward") as command,
+            *rest,
+        ] if _wants_help(rest):
             from reward_synth.cli.help import COMMAND_HELP
 
             print(COMMAND_HELP[command])
@@ -65,6 +66,10 @@ def _dispatch(arguments: list[str]) -> int:
             from reward_synth.cli.tasks import list_tasks
 
             return list_tasks()
+        case ["report", folder]:
+            from reward_synth.cli.report import write_report
+
+            return write_report(folder)
         case ["check", path]:
             from reward_synth.cli.tasks import check
 
@@ -77,9 +82,12 @@ def _dispatch(arguments: list[str]) -> int:
             from reward_synth.cli.export import export_reward
 
             return export_reward(rest)
-        case ["tasks" | "check" as command, *rest]:
-            wanted = "one task folder or name" if command == "check" else "no arguments"
-            raise ConfigError(f"`reward-synth {command}` takes {wanted}, not {len(rest)}.")
+        case ["report" | "tasks" | "check" as command, *rest]:
+            wanted = {"report": "one run folder", "check": "one task folder or name"}
+            raise ConfigError(
+                f"`reward-synth {command}` takes {wanted.get(command, 'no arguments')}, "
+                f"not {len(rest)}."
+            )
         case [unknown, *_]:
             raise ConfigError(f"no command {unknown!r}.{_suggestion(arguments)}")
     raise AssertionError(arguments)

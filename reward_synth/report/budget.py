@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -24,8 +24,8 @@ from reward_synth.report.canvas import (
     svg,
     ticks_in_short,
 )
-from reward_synth.report.run import Run
-from reward_synth.report.words import count, dollars
+from reward_synth.report.run import Incumbent, Run
+from reward_synth.report.words import compact, count, dollars
 from reward_synth.search.store import Spent
 
 _HATCHES = ("", "///", "...", "\\\\\\", "xx", "---", "++", "oo")
@@ -43,8 +43,7 @@ class Timeline:
       dollars: (N,) until then.
       step_shares, second_shares: (N,) by purpose, of the steps and of the seconds until then;
         only purposes that took any.
-      found: for each finished generation, the entry after which it was, and the best cautious
-        estimate of a candidate so far, as estimates are now.
+      found: what the search stood by after each finished generation.
     """
 
     purposes: tuple[str, ...]
@@ -54,7 +53,7 @@ class Timeline:
     dollars: np.ndarray
     step_shares: dict[str, np.ndarray]
     second_shares: dict[str, np.ndarray]
-    found: tuple[tuple[int, float], ...]
+    found: tuple[Incumbent, ...]
 
 
 def timeline(run: Run) -> Timeline:
@@ -81,7 +80,7 @@ def timeline(run: Run) -> Timeline:
         dollars=np.array([s.dollars for s in sums], float),
         step_shares=shares([entry.spent.env_steps for entry in entries]),
         second_shares=shares([entry.spent.seconds for entry in entries]),
-        found=tuple(_found(run, [entry.time for entry in entries])),
+        found=tuple(incumbent for incumbent in run.incumbents if incumbent.estimate),
     )
 
 
@@ -96,55 +95,54 @@ def _minutes(run: Run, time: float) -> float:
     return (before + time - since) / 60
 
 
-def _found(run: Run, times: Sequence[float]) -> list[tuple[int, float]]:
-    best, found = -np.inf, []
-    for when, kind, detail in run.events:
-        if kind != "generation":
-            continue
-        cautious = [
-            run.estimates[c.id].cautious
-            for c in run.candidates
-            if c.generation == detail.get("number") and c.id in run.estimates
-        ]
-        best = max([best, *cautious])
-        paid = int(np.searchsorted(times, when, side="right"))
-        if paid and np.isfinite(best):
-            found.append((paid - 1, best))
-    return found
-
-
 def spending(line: Timeline) -> Markup:
     """Draw it against environment steps and against minutes."""
     with mpl.rc_context(STYLE):
-        spoken = line.tokens[-1] > 0
-        heights = [1.5, 1.2, 0.8] if spoken else [1.5, 1.2]
-        figure = Figure((WIDTH, 2.1 * sum(heights) / 1.5 + 0.9), layout="constrained")
+        heights = {"found": 1.5, "shares": 1.2, "tokens": 0.8}
+        if not line.found:
+            del heights["found"]
+        if not line.tokens[-1]:
+            del heights["tokens"]
+        figure = Figure((WIDTH, 1.4 * sum(heights.values()) + 0.9), layout="constrained")
         axes = figure.subplots(
-            len(heights), 2, sharex="col", sharey="row", height_ratios=heights, squeeze=False
+            len(heights),
+            2,
+            sharex="col",
+            sharey="row",
+            height_ratios=list(heights.values()),
+            squeeze=False,
         )
-        purposes = line.purposes
-        for column, (across, shares) in enumerate(
-            ((line.steps, line.step_shares), (line.minutes, line.second_shares))
+        rows = dict(zip(heights, axes, strict=True))
+        for column, (across, shares, found_at) in enumerate(
+            (
+                (line.steps, line.step_shares, [one.env_steps for one in line.found]),
+                (line.minutes, line.second_shares, [one.seconds / 60 for one in line.found]),
+            )
         ):
-            _best(axes[0][column], line, across)
-            _shares(axes[1][column], across, shares, purposes)
-            if spoken:
-                axes[2][column].step(across, line.tokens, where="post", color=INK)
-                axes[2][column].yaxis.set_major_locator(MaxNLocator(3))
+            if "found" in rows:
+                _best(rows["found"][column], found_at, line.found, across[-1])
+            _shares(rows["shares"][column], across, shares, line.purposes)
+            if "tokens" in rows:
+                rows["tokens"][column].step(across, line.tokens, where="post", color=INK)
+                rows["tokens"][column].yaxis.set_major_locator(MaxNLocator(3))
             ticks_in_short(axes[-1][column])
-        axes[0][0].set_ylabel("best so far")
-        axes[1][0].set_ylabel("share")
-        axes[1][0].set_title("environment steps by purpose")
-        axes[1][1].set_title("time by purpose")
-        if spoken:
-            paid = f", {dollars(line.dollars[-1])} in all" if line.dollars[-1] else ""
-            axes[2][0].set_title(f"language models, {count(line.tokens[-1])} tokens{paid}")
-            axes[2][0].set_ylabel("tokens")
-            axes[2][0].yaxis.set_major_formatter(axes[-1][0].xaxis.get_major_formatter())
+        _titles(rows, line)
         axes[-1][0].set_xlabel("environment steps")
         axes[-1][1].set_xlabel("minutes")
-        _legend(figure, [axes[1][0], axes[1][1]], purposes)
+        _legend(figure, rows["shares"], line.purposes)
         return svg(figure, "What the search took and what it had found, over steps and minutes")
+
+
+def _titles(rows: Mapping[str, Sequence[Axes]], line: Timeline) -> None:
+    for name, words in (("found", "best so far"), ("shares", "share"), ("tokens", "tokens")):
+        if name in rows:
+            rows[name][0].set_ylabel(words)
+    rows["shares"][0].set_title("environment steps by purpose")
+    rows["shares"][1].set_title("time by purpose")
+    if "tokens" in rows:
+        paid = f", {dollars(line.dollars[-1])} in all" if line.dollars[-1] else ""
+        rows["tokens"][0].set_title(f"language models, {count(line.tokens[-1])} tokens{paid}")
+        rows["tokens"][0].yaxis.set_major_formatter(lambda value, _: compact(value))
 
 
 def _legend(figure: Figure, axes: Sequence[Axes], purposes: Sequence[str]) -> None:
@@ -165,13 +163,17 @@ def _legend(figure: Figure, axes: Sequence[Axes], purposes: Sequence[str]) -> No
         )
 
 
-def _best(axis: Axes, line: Timeline, across: np.ndarray) -> None:
-    if not line.found:
-        return
-    places = [across[entry] for entry, _ in line.found]
-    values = [value for _, value in line.found]
-    axis.step([*places, across[-1]], [*values, values[-1]], where="post", color=FOUND, linewidth=2)
-    axis.plot(places, values, "o", color=FOUND, markersize=3.5)
+def _best(axis: Axes, places: Sequence[float], found: Sequence[Incumbent], last: float) -> None:
+    """Draw the estimate of what the search stood by, and its interval, from each place on."""
+    known = [incumbent.estimate for incumbent in found if incumbent.estimate]
+    ends = [*places, max(last, *places)]
+    mean, low, high = (
+        [*values, values[-1]]
+        for values in zip(*((e.mean, e.low, e.high) for e in known), strict=True)
+    )
+    axis.fill_between(ends, low, high, step="post", color=FOUND, alpha=0.15, linewidth=0)
+    axis.step(ends, mean, where="post", color=FOUND, linewidth=2)
+    axis.plot(places, mean[:-1], "o", color=FOUND, markersize=3.5)
 
 
 def _shares(

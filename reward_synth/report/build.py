@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -23,8 +24,9 @@ from reward_synth.report.map import reward_map
 from reward_synth.report.marks import Fate, fate, marks
 from reward_synth.report.run import CONTENDERS, Curve, Run, read_run
 from reward_synth.report.rungs import rungs, standings_and_ends
-from reward_synth.report.tallies import duplicates, false_rejects, screens, tallies
+from reward_synth.report.tallies import false_rejects, screens, tallies
 from reward_synth.report.tree import family_tree, is_large
+from reward_synth.search.archive import Archive
 from reward_synth.search.store import Spent
 
 _HERE = Path(__file__).resolve().parent
@@ -153,27 +155,38 @@ def _search(run: Run, trainings: Mapping[str, Curve], best: str) -> dict[str, An
         number: [(c, trainings[c.id]) for c in members if c.id in trainings]
         for number, members in generations.items()
     }
-    drawn, share = reward_map(run.distances, candidates, best) if run.distances else ("", 0.0)
+    drawn, share = ("", 0.0)
+    if run.distances:
+        drawn, share = reward_map(run.distances, candidates, run.estimates, best)
     by = {
         "by operator": lambda c: c.kind,
         "by lineage": lambda c: str(c.lineage),
         "by author": lambda c: c.author,
     }
-    yields = {title: tallies(candidates, run.estimates, name) for title, name in by.items()}
+    archive = Archive(candidates, len(generations))
+    yields = {title: tallies(archive, name) for title, name in by.items()}
     return {
-        "tree": family_tree(candidates, best),
+        "tree": family_tree(candidates, run.estimates, best),
         "legend": nodes.LEGEND if is_large(candidates) else (),
         "sign": nodes.sign,
+        "again": sum(len(c.score.trainings) > 1 for c in run.scored if c.score),
         "cut": sum(fate(c) is Fate.CUT for c in candidates),
-        "by_generation": plots.fitness_by_generation(generations, best) if run.scored else "",
-        "learning": plots.learning_curves(curves, best) if trainings else "",
+        "by_generation": plots.fitness_by_generation(
+            generations, run.estimates, run.incumbents, best
+        )
+        if run.scored
+        else "",
+        "learning": plots.learning_curves(curves, best)
+        if any(np.isfinite(curve.fitness).any() for curve in trainings.values())
+        else "",
         "rungs": rungs(candidates),
         "standings": standings_and_ends(candidates, best),
         "screens": screens(candidates),
-        "duplicates": duplicates(candidates),
         "false_rejects": false_rejects(candidates),
         "tallies": {
-            title: rows for title, rows in yields.items() if any(row.improved.of for row in rows)
+            title: rows
+            for title, rows in yields.items()
+            if len(rows) > 1 and any(row.improved.of for row in rows)
         },
         "map": drawn,
         "map_share": share,

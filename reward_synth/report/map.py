@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from markupsafe import Markup
 
+from reward_synth.feedback.estimates import Estimate
 from reward_synth.report.marks import Mark, marks, shades
 from reward_synth.report.run import Distances
 from reward_synth.report.words import number, plural
@@ -37,7 +38,10 @@ def scaled(distances: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def reward_map(
-    distances: Distances, candidates: Sequence[Candidate], best: str
+    distances: Distances,
+    candidates: Sequence[Candidate],
+    estimates: Mapping[str, Estimate],
+    best: str,
 ) -> tuple[Markup, float]:
     """Return an SVG in which every reward links to its candidate, and the share it shows.
 
@@ -49,13 +53,14 @@ def reward_map(
         return Markup(""), 0.0
     places, share = scaled(distances.matrix[np.ix_(shown, shown)])
     xy, height = _fitted(places)
-    looks, shade = marks(candidates), shades(candidates)
+    looks, shade = marks(candidates), shades(estimates)
     on_top = sorted(zip(xy, shown, strict=True), key=lambda pair: distances.ids[pair[1]] == best)
     points = []
     for place, i in on_top:
         candidate = by_id[distances.ids[i]]
         look, full = looks[candidate.lineage], shade.get(candidate.id, 0.0)
-        points.append(_point(candidate, place, look, full, candidate.id == best))
+        fitness = estimates[candidate.id].mean if candidate.id in estimates else None
+        points.append(_point(candidate, fitness, place, look, full, candidate.id == best))
     return (
         Markup(
             '<svg class="map" role="group" aria-label="Map of {}" viewBox="0 0 {} {}">{}</svg>'
@@ -65,7 +70,12 @@ def reward_map(
 
 
 def _point(
-    candidate: Candidate, place: np.ndarray, look: Mark, shade: float, is_best: bool
+    candidate: Candidate,
+    fitness: float | None,
+    place: np.ndarray,
+    look: Mark,
+    shade: float,
+    is_best: bool,
 ) -> Markup:
     x, y = place.round(1).tolist()
     near_edge = x > _WIDTH - 100
@@ -83,7 +93,7 @@ def _point(
         look.colour,
         " best" if is_best else "",
         candidate.lineage,
-        number(candidate.score.fitness) if candidate.score else "not scored",
+        "not scored" if fitness is None else number(fitness),
         look.shape,
         x,
         y,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from reward_synth.feedback.estimates import Estimate
 from reward_synth.records import Stage
 from reward_synth.search.candidate import Candidate
 
@@ -83,12 +84,12 @@ def marks(candidates: Iterable[Candidate]) -> dict[int, Mark]:
     }
 
 
-def shades(candidates: Iterable[Candidate]) -> dict[str, float]:
+def shades(estimates: Mapping[str, Estimate]) -> dict[str, float]:
     """Return each scored candidate's share of the others that are less fit, 0 to 1, by id.
 
     By rank: a single failure far below would leave all others of one shade.
     """
-    fitness = {c.id: c.score.fitness for c in candidates if c.score is not None}
+    fitness = {id: estimate.mean for id, estimate in estimates.items()}
     ranks = {value: rank for rank, value in enumerate(sorted(set(fitness.values())))}
     top = max(len(ranks) - 1, 1)
     return {id: ranks[value] / top if len(ranks) > 1 else 1.0 for id, value in fitness.items()}

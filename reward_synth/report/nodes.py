@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from reward_synth.feedback.estimates import Estimate
 from reward_synth.report.marks import Fate, cut_at, fate
 from reward_synth.report.words import number
 from reward_synth.search.candidate import Candidate
@@ -60,6 +61,14 @@ class Look:
         }
         return [words for words, holds in extras.items() if holds]
 
+    @property
+    def extra(self) -> str:
+        """The remarks, in as few words as fit on a card."""
+        said = self.remarks
+        if len(said) > 1 and self.trainings > 1:
+            said[0] = f"{self.trainings}×"
+        return ", ".join(said)
+
 
 LEGEND = (
     ("scored, after 3 trainings", Look(Fate.SCORED, 0, 0.7, trainings=3)),
@@ -87,10 +96,10 @@ def look(candidate: Candidate, colour: int, shade: float | None, best: str) -> L
     )
 
 
-def outcome(candidate: Candidate) -> str:
-    """Say in two or three words what became of a candidate."""
+def outcome(candidate: Candidate, estimate: Estimate | None) -> str:
+    """Say in two or three words what became of a candidate; of its fitness, the estimate."""
     if candidate.score is not None:
-        return number(candidate.score.fitness)
+        return number(estimate.mean if estimate else None)
     became = fate(candidate)
     if became is Fate.REJECTED and candidate.rejection is not None:
         return f"no: {candidate.rejection.stage.value}"
@@ -104,7 +113,7 @@ def card(look: Look, name: str, outcome: str) -> Markup:
     return _shape(look, _CARD, 0.08, 0.4, (3, 3, 82, 46, 4)) + Markup(
         '<text x="44" y="17">{}</text><text class="below" x="44" y="32">{}</text>'
         '<text class="extra" x="44" y="45">{}</text>'
-    ).format(name, outcome, ", ".join(look.remarks))
+    ).format(name, outcome, look.extra)
 
 
 def sign(look: Look) -> Markup:

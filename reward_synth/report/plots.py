@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from reward_synth.feedback.estimates import Estimate
 from reward_synth.feedback.scores import Score
 from reward_synth.report.canvas import (
     EXPERT,
@@ -25,7 +26,7 @@ from reward_synth.report.canvas import (
     ticks_in_short,
 )
 from reward_synth.report.curves import thinned
-from reward_synth.report.run import Curve
+from reward_synth.report.run import Curve, Incumbent
 from reward_synth.search.candidate import Candidate
 
 _CONTENDER = {"found": FOUND, "expert": EXPERT, "sparse": SPARSE}
@@ -130,8 +131,17 @@ def comparison(scores: Mapping[str, Score], names: Mapping[str, str]) -> str:
         return svg(figure, "Fitness of the rewards compared, with each training and 95% intervals")
 
 
-def fitness_by_generation(generations: Mapping[int, Sequence[Candidate]], best: str) -> str:
-    """Each candidate's fitness with its interval, the best so far, and at the foot the others."""
+def fitness_by_generation(
+    generations: Mapping[int, Sequence[Candidate]],
+    estimates: Mapping[str, Estimate],
+    incumbents: Sequence[Incumbent],
+    best: str,
+) -> str:
+    """Each candidate's trainings and estimate, what the search stood by, and at the foot the rest.
+
+    Intervals are the estimates'. Those of what was measured would be over the episodes of one
+    training, or over two trainings: far too narrow, or wider than the plot.
+    """
     with mpl.rc_context(STYLE):
         figure = Figure((WIDTH, 3.1), layout="constrained")
         axis = figure.subplots()
@@ -147,24 +157,17 @@ def fitness_by_generation(generations: Mapping[int, Sequence[Candidate]], best: 
         ):
             feet, foot = [at[c.id] for c in out], axis.get_xaxis_transform()
             axis.plot(feet, [0.02] * len(feet), marker, color=MUTED, markersize=5, transform=foot)
-        scored = {c.id: c.score for c in everyone if c.score}
-        others = {at[id]: score for id, score in scored.items() if id != best}
-        _bars(axis, others, "o", MUTED)
-        if best in scored:
-            _bars(axis, {at[best]: scored[best]}, "D", FOUND)
-            high = scored[best].high
-            top = high if math.isfinite(high) else scored[best].fitness
-            axis.annotate(
-                best,
-                (at[best], top),
-                (0, 7),
-                textcoords="offset points",
-                ha="center",
-                color=FOUND,
-                weight="bold",
-            )
-            axis.margins(y=0.14)
-        _records(axis, generations)
+        for candidate in everyone:
+            if candidate.id in estimates and candidate.score:
+                known, x = estimates[candidate.id], at[candidate.id]
+                marker, color = ("D", FOUND) if candidate.id == best else ("o", MUTED)
+                axis.vlines(x, known.low, known.high, color=color, linewidth=1.2, alpha=0.7)
+                axis.plot(x, known.mean, marker, color=color, ms=7 if marker == "D" else 5)
+                dots = candidate.score.trainings
+                axis.plot([x] * len(dots), dots, "_", color=color, ms=6, alpha=0.7)
+        if best in estimates:
+            _name(axis, best, at[best], estimates[best].high)
+        _incumbents(axis, list(generations), incumbents)
         few = len(generations) <= 6
         names = [f"generation {n}" if few else str(n) for n in generations]
         axis.set_xticks(range(len(generations)), names)
@@ -175,21 +178,25 @@ def fitness_by_generation(generations: Mapping[int, Sequence[Candidate]], best: 
         return svg(figure, "Fitness of every candidate by generation, with 95% intervals")
 
 
-def _bars(axis: Axes, scores: Mapping[float, Score], marker: str, color: str) -> None:
-    """Draw scores with their intervals, keyed by place."""
-    known = {x: s for x, s in scores.items() if math.isfinite(s.low) and math.isfinite(s.high)}
-    low, high = [s.low for s in known.values()], [s.high for s in known.values()]
-    axis.vlines(list(known), low, high, color=color, linewidth=1.2, alpha=0.7)
-    size = 7 if marker == "D" else 5
-    axis.plot(list(scores), [s.fitness for s in scores.values()], marker, color=color, ms=size)
+def _name(axis: Axes, name: str, x: float, top: float) -> None:
+    axis.annotate(
+        name,
+        (x, top),
+        (0, 7),
+        textcoords="offset points",
+        ha="center",
+        color=FOUND,
+        weight="bold",
+    )
+    axis.margins(y=0.14)
 
 
-def _records(axis: Axes, generations: Mapping[int, Sequence[Candidate]]) -> None:
-    tops = [max(map(_fitness, candidates)) for candidates in generations.values()]
-    records = np.maximum.accumulate(tops)
-    records[~np.isfinite(records)] = np.nan
-    edges = np.arange(len(records) + 1) - 0.5
-    axis.stairs(records, edges, baseline=None, color=FOUND, linewidth=1.0, alpha=0.5)
+def _incumbents(axis: Axes, generations: Sequence[int], incumbents: Sequence[Incumbent]) -> None:
+    """Draw, across each generation, the estimate of what the search stood by after it."""
+    stood = {one.generation: one.estimate.mean for one in incumbents if one.estimate}
+    levels = [stood.get(generation, math.nan) for generation in generations]
+    edges = np.arange(len(levels) + 1) - 0.5
+    axis.stairs(levels, edges, baseline=None, color=FOUND, linewidth=1.0, alpha=0.5)
 
 
 def _fitness(candidate: Candidate) -> float:

@@ -15,7 +15,7 @@ from reward_synth.feedback.estimates import Estimate, estimates
 from reward_synth.feedback.scores import Score
 from reward_synth.records import TaskDescription
 from reward_synth.search.candidate import Candidate
-from reward_synth.search.store import Expense, Spent, Store
+from reward_synth.search.store import INCUMBENT, Expense, Spent, Store
 
 T = TypeVar("T")
 
@@ -67,6 +67,25 @@ class Distances:
     matrix: np.ndarray
 
 
+@dataclass(frozen=True, slots=True)
+class Incumbent:
+    """What the search would have ended with after a generation, and what that had taken.
+
+    Attributes:
+      generation: the generation.
+      best: the candidate that the strategy stood by; "" while nothing was trained to the end.
+      estimate: of its fitness, as the run knew it then; None without a candidate.
+      env_steps: until then.
+      seconds: until then, of all sittings.
+    """
+
+    generation: int
+    best: str
+    estimate: Estimate | None
+    env_steps: int
+    seconds: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
     """What run.db holds; the files beside it are in the candidates' folders."""
@@ -79,10 +98,12 @@ class Run:
     seeds: dict[str, Any]
     layers: tuple[dict[str, Any], ...]
     result: Result | None
+    chosen: str
     candidates: tuple[Candidate, ...]
     estimates: Mapping[str, Estimate]
     expenses: tuple[Expense, ...]
     events: tuple[tuple[float, str, dict[str, Any]], ...]
+    incumbents: tuple[Incumbent, ...]
     distances: Distances | None
 
     @property
@@ -98,10 +119,12 @@ class Run:
 
     @property
     def best(self) -> Candidate | None:
-        """The candidate of the final comparison, or the best so far by cautious estimate."""
-        compared = [c for c in self.candidates if self.result and c.id == self.result.best]
+        """The strategy's choice; in the first generation, the best so far by cautious estimate."""
+        chosen = [self.result.best] if self.result else [self.chosen]
+        chosen += [incumbent.best for incumbent in reversed(self.incumbents)]
+        by_id = {c.id: c for c in self.candidates}
         leaders = sorted(self.scored, key=lambda c: -self.estimates[c.id].cautious)
-        return next(iter(compared or leaders), None)
+        return next((by_id[id] for id in chosen if id in by_id), next(iter(leaders), None))
 
     @property
     def started(self) -> float | None:
@@ -134,6 +157,7 @@ def read_run(folder: Path) -> Run:
     """
     with Store.read(folder) as store:
         candidates = tuple(store.candidates())
+        events = tuple(store.events())
         return Run(
             folder=folder,
             version=store.get("version") or "",
@@ -143,10 +167,12 @@ def read_run(folder: Path) -> Run:
             seeds=store.get("seeds") or {},
             layers=tuple(store.get("layers") or ()),
             result=_maybe(_result, store.get("result")),
+            chosen=store.get("best") or "",
             candidates=candidates,
             estimates=_estimates(candidates),
             expenses=tuple(store.expenses()),
-            events=tuple(store.events()),
+            events=events,
+            incumbents=tuple(_incumbent(detail) for _, kind, detail in events if kind == INCUMBENT),
             distances=_maybe(_distances, store.get("distances")),
         )
 
@@ -182,6 +208,17 @@ def _maybe(read: Callable[[Any], T], data: object) -> T | None:
 def _estimates(candidates: Sequence[Candidate]) -> dict[str, Estimate]:
     scores = {c.id: c.score for c in candidates if c.score and math.isfinite(c.score.fitness)}
     return estimates({id: score.trainings for id, score in scores.items()})
+
+
+def _incumbent(detail: Mapping[str, Any]) -> Incumbent:
+    estimate = detail["estimate"]
+    return Incumbent(
+        detail["generation"],
+        detail["best"] or "",
+        Estimate(**estimate) if estimate else None,
+        detail["env_steps"],
+        detail["seconds"],
+    )
 
 
 def _distances(data: dict[str, Any]) -> Distances | None:

@@ -10,7 +10,7 @@ from scipy import stats
 
 from reward_synth.feedback.estimates import Estimate
 from reward_synth.records import Stage
-from reward_synth.report.marks import is_duplicate
+from reward_synth.search.archive import Archive
 from reward_synth.search.candidate import Candidate
 
 
@@ -60,6 +60,8 @@ class Tally:
       name: its name.
       candidates: of it.
       scored: of them, trained to the end.
+      leading: the share that is in the top quarter of all that were trained, of those that
+        were; what the search judges operators and lineages by.
       improved: the share that is estimated above its parent, of those whose parent has an
         estimate and that are not waiting; what was turned down or cut is no improvement.
       best: the highest estimate of one, None if none is scored.
@@ -68,6 +70,7 @@ class Tally:
     name: str
     candidates: int
     scored: int
+    leading: Share
     improved: Share
     best: float | None
 
@@ -115,25 +118,21 @@ def false_rejects(candidates: Sequence[Candidate]) -> Share:
     return Share(count, of)
 
 
-def duplicates(candidates: Iterable[Candidate]) -> int:
-    """Return how many were turned down as rewards that had been tried before."""
-    return sum(map(is_duplicate, candidates))
-
-
-def tallies(
-    candidates: Sequence[Candidate],
-    estimates: Mapping[str, Estimate],
-    name: Callable[[Candidate], str],
-) -> list[Tally]:
+def tallies(archive: Archive, name: Callable[[Candidate], str]) -> list[Tally]:
     """Return a tally for each name, in the order in which they first occur."""
+    estimates = archive.estimates
     groups: dict[str, list[Candidate]] = {}
-    for candidate in candidates:
+    for candidate in archive.candidates:
         groups.setdefault(name(candidate), []).append(candidate)
     return [
         Tally(
             title,
             len(members),
             sum(c.score is not None for c in members),
+            Share(
+                sum(map(archive.stands_out, members)),
+                sum(c.score is not None or c.cut for c in members),
+            ),
             _improved(members, estimates),
             max((estimates[c.id].mean for c in members if c.id in estimates), default=None),
         )

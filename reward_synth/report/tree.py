@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from reward_synth.feedback.estimates import Estimate
 from reward_synth.report import nodes
 from reward_synth.report.marks import Mark, marks, shades
 from reward_synth.report.words import plural
@@ -44,13 +45,15 @@ class _Lane:
     columns: int
 
 
-def family_tree(candidates: Sequence[Candidate], best: str) -> Markup:
+def family_tree(
+    candidates: Sequence[Candidate], estimates: Mapping[str, Estimate], best: str
+) -> Markup:
     """Return an SVG in which every candidate links to its place further down the page."""
     grid = _SMALL if is_large(candidates) else _LARGE
     rows = {n: row for row, n in enumerate(sorted({c.generation for c in candidates}))}
     lanes = _lanes(candidates, grid)
     places = _places(candidates, lanes, rows, grid)
-    looks, shade = marks(candidates), shades(candidates)
+    looks, shade = marks(candidates), shades(estimates)
     width = lanes[-1].left + lanes[-1].columns * grid.step[0] + _GAP
     height = _TOP + len(rows) * grid.step[1]
     lines = [
@@ -63,6 +66,7 @@ def family_tree(candidates: Sequence[Candidate], best: str) -> Markup:
         _node(
             places[c.id],
             c,
+            nodes.outcome(c, estimates.get(c.id)),
             nodes.look(c, looks[c.lineage].colour, shade.get(c.id), best),
             grid,
         )
@@ -203,8 +207,9 @@ def _line(
     )
 
 
-def _node(place: tuple[int, int], candidate: Candidate, look: nodes.Look, grid: _Grid) -> Markup:
-    became = nodes.outcome(candidate)
+def _node(
+    place: tuple[int, int], candidate: Candidate, became: str, look: nodes.Look, grid: _Grid
+) -> Markup:
     title = "; ".join(
         [
             f"{candidate.id}, lineage {candidate.lineage}: {became}",

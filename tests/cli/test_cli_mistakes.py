@@ -86,9 +86,10 @@ def test_a_mistake_in_the_last_of_many_runs_shows_before_the_first(
     [
         (["task=hopper"], "Did you mean `reward-synth run task=hopper`?"),
         (["taks"], "no command 'taks'. Did you mean 'tasks'?"),
-        (["fly"], "The commands are run, tasks, check, compare, export-reward."),
+        (["fly"], "The commands are run, report, tasks, check, compare, export-reward."),
         (["check"], "takes one task folder or name, not 0."),
         (["tasks", "x"], "takes no arguments, not 1."),
+        (["report"], "takes one run folder, not 0."),
         (["run", "resume=x", "seed=1"], "give resume=<folder> alone."),
     ],
 )
@@ -123,6 +124,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["run", "-h"], "llm=offline "),
         (["run", "task=hopper", "--help"], "seed=0 "),
         (["tasks", "--help"], "list the tasks"),
+        (["report", "--help"], "write report.html into a run's folder"),
         (["check", "--help"], "Exits with 0"),
     ],
 )

@@ -282,9 +282,9 @@ def test_each_operator_does_what_it_says():
     briefs = [brief(operator, [rich, other]) for operator in wanted]
     written = PROPOSER.propose(Context(LEGS, 1, 0), briefs)
     for proposal, (operator, (changes, parents)) in zip(written, wanted.items(), strict=True):
-        said, change = proposal.operator.split(": ")
+        said, _, change = proposal.operator.partition(": ")
         assert said == operator
-        assert change in changes
+        assert (change or said) in changes
         assert len(proposal.parents) == parents
     before, after = (set(run(source, LEGS)[1]) for source in (rich, source_of(written[-1])))
     assert after < before

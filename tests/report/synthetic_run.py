@@ -12,9 +12,10 @@ import numpy as np
 
 from reward_synth.feedback.scores import human_normalized, score
 from reward_synth.records import Field, Finding, Rejection, RewardProgram, Stage, TaskDescription
+from reward_synth.search.archive import Archive
 from reward_synth.search.candidate import Candidate, Standing
 from reward_synth.search.config import RunConfig, SearchSettings
-from reward_synth.search.store import Spent, Store
+from reward_synth.search.store import INCUMBENT, Spent, Store
 
 GENERATIONS, CANDIDATES = 3, 6
 REJECTIONS = {
@@ -156,6 +157,7 @@ def search(folder: Path, generations: int = 25, places: int = 20, iterations: in
             store.save_candidates(born)
             _charge(store, generation, places)
             store.log("generation", number=generation)
+            _note_incumbent(store, Archive(tuple(everyone), generation + 1))
         store.put("distances", _distances([c for c in everyone if c.score][-60:], rng))
 
 
@@ -227,14 +229,27 @@ def _raced(candidate: Candidate, folder: Path, iterations: int, rng) -> Candidat
 
 def _charge(store: Store, generation: int, places: int) -> None:
     for purpose, spent in (
-        ("proposing and tracing", Spent(seconds=4.0)),
+        ("proposing and screening", Spent(seconds=6.0)),
         ("language model", Spent(2000 * places, 900 * places, 0.004 * places)),
-        ("screening", Spent(env_steps=2000 * places, seconds=2.0)),
-        ("racing", Spent(env_steps=400_000 * places, seconds=11.0)),
-        ("training", Spent(env_steps=250_000 * places, seconds=8.0)),
-        ("re-runs", Spent(env_steps=1_000_000, seconds=5.0)),
+        ("training", Spent(env_steps=650_000 * places, seconds=19.0)),
+        ("training again", Spent(env_steps=1_000_000, seconds=5.0)),
     ):
         store.charge(f"gen_{generation:02d}/{purpose}", purpose, spent)
+
+
+def _note_incumbent(store: Store, archive: Archive) -> None:
+    best, spent = archive.leaders[0], store.spent()
+    store.log(
+        INCUMBENT,
+        generation=archive.generations - 1,
+        best=best.id,
+        estimate=asdict(archive.estimates[best.id]),
+        candidates=len(archive.candidates),
+        env_steps=spent.env_steps,
+        tokens=spent.tokens,
+        dollars=spent.dollars,
+        seconds=spent.seconds,
+    )
 
 
 def _distances(candidates: list[Candidate], rng) -> dict[str, Any]:

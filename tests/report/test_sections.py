@@ -2,7 +2,8 @@
 
 import math
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,19 +11,21 @@ from page import Page
 from scipy import stats
 from synthetic_run import begin, program, search
 
-from reward_synth.feedback.estimates import estimates
+from reward_synth.feedback.estimates import Estimate, estimates
 from reward_synth.feedback.scores import Score
 from reward_synth.records import Finding, Rejection, Stage
 from reward_synth.report.budget import timeline
 from reward_synth.report.curves import drawings, thinned
 from reward_synth.report.map import scaled
 from reward_synth.report.marks import Fate, fate, marks, shades
-from reward_synth.report.run import Curve, read_run
+from reward_synth.report.run import Curve, Incumbent, read_run
 from reward_synth.report.rungs import rungs
-from reward_synth.report.tallies import Share, duplicates, false_rejects, screens, tallies
+from reward_synth.report.tallies import Share, false_rejects, screens, tallies
 from reward_synth.report.tree import family_tree
+from reward_synth.search.archive import Archive
 from reward_synth.search.candidate import Candidate, Standing
-from reward_synth.search.store import Spent, Store
+from reward_synth.search.config import RunConfig, SearchSettings
+from reward_synth.search.store import INCUMBENT, Spent, Store
 
 
 def candidate(generation=0, index=0, fitness=None, **changes) -> Candidate:
@@ -56,6 +59,10 @@ KINDS = {
 }
 
 
+def tree_of(candidates, best="") -> str:
+    return family_tree(candidates, Archive(tuple(candidates), 1).estimates, best)
+
+
 def nodes(tree: str) -> dict[str, tuple[set[str], str]]:
     """Each node's classes and title, by id."""
     found = re.findall(r'<a href="#(\w+)" class="node ([^"]*)"[^>]*><title>([^<]*)</title>', tree)
@@ -65,7 +72,7 @@ def nodes(tree: str) -> dict[str, tuple[set[str], str]]:
 @pytest.mark.parametrize("many", [False, True])
 def test_nodes_say_what_became_of_candidates(many):
     others = [candidate(1, i, 0.0) for i in range(60 * many)]
-    found = nodes(family_tree([*KINDS.values(), *others], best="g00c00"))
+    found = nodes(tree_of([*KINDS.values(), *others], best="g00c00"))
     for kind, made in KINDS.items():
         classes, title = found[made.id]
         assert kind in classes
@@ -79,8 +86,8 @@ def test_nodes_say_what_became_of_candidates(many):
 
 def test_tree_says_how_often_a_candidate_was_trained():
     for others in (0, 60):
-        tree = family_tree(
-            [candidate(fitness=(1.0, 2.0, 3.0)), *(candidate(1, i) for i in range(others))], ""
+        tree = tree_of(
+            [candidate(fitness=(1.0, 2.0, 3.0)), *(candidate(1, i) for i in range(others))]
         )
         assert re.search(r">3( trainings)?</text>", tree)
 
@@ -93,35 +100,34 @@ def columns(tree: str) -> dict[str, int]:
 
 def test_a_lineage_takes_over_the_lane_of_one_that_ended():
     lines = [(0, 0, 0), (0, 1, 1), (1, 0, 0), (1, 1, 1), (2, 0, 0), (2, 1, 4), (3, 0, 4)]
-    at = columns(family_tree([candidate(g, i, 1.0, lineage=n) for g, i, n in lines], ""))
+    at = columns(tree_of([candidate(g, i, 1.0, lineage=n) for g, i, n in lines]))
     assert at["g00c00"] == at["g01c00"] == at["g02c00"] < at["g00c01"]
     assert at["g02c01"] == at["g03c00"] == at["g00c01"]  # lineage 4 is where 1 was
 
 
 def test_nodes_do_not_overlap():
     many = [candidate(g, i, lineage=(i * 7 + g) % 4) for g in range(6) for i in range(12)]
-    tree = family_tree(many, "")
+    tree = tree_of(many)
     places = re.findall(r'class="node [^"]*" transform="translate\((\d+) (\d+)', tree)
     assert len(set(places)) == len(many)
 
 
 def test_lines_come_from_parents_and_are_dashed_from_donors():
-    tree = family_tree(
+    tree = tree_of(
         [
             candidate(0, 0, 1.0),
             candidate(0, 1, 1.0, lineage=1),
             candidate(1, 0, parents=("g00c00", "g00c01", "g09c09")),
-        ],
-        "",
+        ]
     )
     lines = re.findall(r'class="line (donor )?l\d" data-p="(\w+)" data-c="(\w+)"', tree)
     assert lines == [("", "g00c00", "g01c00"), ("donor ", "g00c01", "g01c00")]
 
 
 def test_shades_are_ranks():
-    shade = shades([candidate(0, i, f) for i, f in enumerate((-1e9, 1.0, 2.0, 2.0, None))])
-    assert shade == {"g00c00": 0.0, "g00c01": 0.5, "g00c02": 1.0, "g00c03": 1.0}
-    assert shades([candidate(fitness=5.0)]) == {"g00c00": 1.0}
+    shade = shades(estimates({"a": (-1e9,), "b": (1.0,), "c": (2.0,), "d": (2.0,)}))
+    assert shade == {"a": 0.0, "b": 0.5, "c": 1.0, "d": 1.0}
+    assert shades(estimates({"a": (5.0,)})) == {"a": 1.0}
 
 
 def test_marks_of_neighbouring_lineages_differ():
@@ -165,7 +171,6 @@ def test_shares_have_wilsons_interval():
 def test_screens_are_counted():
     rows = {s.name: (s.rejected, s.audited, s.remarked) for s in screens(list(KINDS.values()))}
     assert rows == {"lint": (1, 0, 0), "duplicate": (1, 0, 0), "exploit": (0, 1, 0)}
-    assert duplicates(KINDS.values()) == 1
 
 
 def test_false_rejects_are_audited_that_reach_the_median_of_the_others():
@@ -194,11 +199,12 @@ def test_tallies_count_what_improved_on_its_parent():
         candidate(1, 4, 3.0, parents=("g00c09",)),  # whose parent nobody knows
     ]
     everyone = [parent, *children]
-    known = estimates({c.id: c.score.trainings for c in everyone if c.score})
-    (row,) = tallies(everyone, known, lambda c: c.kind)
+    archive = Archive(tuple(everyone), 2)
+    (row,) = tallies(archive, lambda c: c.kind)
     assert (row.name, row.candidates, row.scored) == ("revise", 6, 4)
     assert row.improved == Share(1, 3)
-    assert row.best == max(estimate.mean for estimate in known.values())
+    assert row.leading == Share(1, 4)  # g01c04, of those that were trained
+    assert row.best == max(estimate.mean for estimate in archive.estimates.values())
 
 
 def test_classical_scaling_gives_planar_points_back():
@@ -243,23 +249,84 @@ def test_timeline_adds_up_and_leaves_out_pauses(tmp_path, monkeypatch):
         store.log("sitting", seconds=0.0)
         store.charge("a", "proposing", Spent(10, 5, 0.5, 0, 20.0))
         store.charge("b", "training", Spent(env_steps=300, seconds=60.0))
-        store.save_candidates([candidate(0, 0, 1.0), candidate(0, 1, 5.0)])
-        store.log("generation", number=0)
+        note_incumbent(store, 0, "", None, env_steps=300, seconds=120.0)
         store.log("sitting", seconds=120.0)
-        store.charge("c", "re-runs", Spent(env_steps=100, seconds=20.0))
-        store.log("generation", number=1)  # in which nothing was scored
-    run = read_run(tmp_path)
-    line = timeline(run)
+        store.charge("c", "training again", Spent(env_steps=100, seconds=20.0))
+        note_incumbent(store, 1, "g00c00", CHOSEN, env_steps=400, seconds=180.0)
+    line = timeline(read_run(tmp_path))
     assert line.minutes.tolist() == [1.0, 2.0, 3.0]
     assert line.steps.tolist() == [0.0, 300.0, 400.0]
     assert line.tokens.tolist() == [15.0, 15.0, 15.0]
     assert {name: share[-1] for name, share in line.step_shares.items()} == {
         "training": 0.75,
-        "re-runs": 0.25,
+        "training again": 0.25,
     }
     assert line.second_shares["proposing"].tolist() == [1.0, 0.25, 0.2]
-    best = run.estimates["g00c01"].cautious
-    assert line.found == ((1, best), (2, best))
+    # After generation 0 nothing was trained to the end, so that nothing had been found.
+    assert line.found == (Incumbent(1, "g00c00", CHOSEN, 400, 180.0),)
+
+
+CHOSEN = Estimate(1.0, 0.2, 0.6, 1.4, 1)
+
+
+def note_incumbent(store: Store, generation: int, best: str, estimate, **spent) -> None:
+    store.log(
+        INCUMBENT,
+        generation=generation,
+        best=best or None,
+        estimate=estimate and asdict(estimate),
+        candidates=2,
+        tokens=15,
+        dollars=0.5,
+        **spent,
+    )
+
+
+def test_best_is_what_the_strategy_stands_by(tmp_path):
+    """Of two candidates Eureka may prefer the one that we would not."""
+    with Store.open(tmp_path) as store:
+        begin(store)
+        store.save_candidates([candidate(0, 0, 1.0), candidate(0, 1, 5.0)])
+    assert best_of(tmp_path) == "g00c01"  # in the first generation, the best estimate so far
+    with Store.open(tmp_path) as store:
+        note_incumbent(store, 0, "g00c00", CHOSEN, env_steps=1, seconds=1.0)
+    assert best_of(tmp_path) == "g00c00"
+    assert "Best so far is g00c00" in " ".join(Page(tmp_path).text.split())
+    with Store.open(tmp_path) as store:
+        store.put("best", "g00c01")
+    assert best_of(tmp_path) == "g00c01"
+    assert "The search chose g00c01" in " ".join(Page(tmp_path).text.split())
+
+
+def best_of(folder: Path) -> str:
+    best = read_run(folder).best
+    assert best is not None
+    return best.id
+
+
+def test_a_search_without_races_screens_and_reruns_has_no_sections_of_them(tmp_path):
+    """Eureka's: every candidate is trained once, to the end, by one author in one line."""
+    with Store.open(tmp_path) as store:
+        begin(store)
+        bare = SearchSettings(
+            "eureka", 2, 3, screens=False, duplicates=0.0, rungs=(), keep=(), reruns=0
+        )
+        store.put("config", asdict(RunConfig(search=bare)))
+        first = [candidate(0, i, float(i), operator="initial") for i in range(3)]
+        store.save_candidates(
+            [*first, *(candidate(1, i, 2.5 * i, parents=("g00c02",)) for i in range(3))]
+        )
+        for generation in range(2):
+            store.charge(f"{generation}", "training", Spent(env_steps=300, seconds=20.0))
+            note_incumbent(store, generation, "g00c02", CHOSEN, env_steps=300, seconds=20.0)
+    page = Page(tmp_path)
+    ids = {attributes.get("id") for _, attributes in page.tags}
+    assert {"search", "yields", "cost", "candidates"} <= ids
+    assert not {"races", "screens", "map"} & ids
+    text = " ".join(page.text.split())
+    for words in ("by lineage", "by author", "cut", "turned down", "audited", "wildcard", "tokens"):
+        assert words not in text.partition("To do it again")[0], words
+    assert text.count("Fitness of the episodes that ended") == 0  # there are no curves
 
 
 @pytest.mark.parametrize(

@@ -149,7 +149,9 @@ class _Desk:
         if changed is None:
             return self._fresh(brief.operator)
         source = self._written(changed, base.program.rationale)
-        operator = f"{brief.operator}: {change}"
+        operator = str(brief.operator)
+        if change.value != brief.operator.value:
+            operator += f": {change}"
         return _proposal(source, operator, tuple(parent.id for parent in used))
 
     def _crossed(
