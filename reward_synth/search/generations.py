@@ -36,6 +36,7 @@ from reward_synth.search.listener import (
 )
 from reward_synth.search.proposals import propose_generation, trains
 from reward_synth.search.recovery import once_more, train_all
+from reward_synth.search.rungs import Ladder, ladder_of
 from reward_synth.search.seeds import derive_seed
 from reward_synth.search.store import INCUMBENT, Spent, Store
 from reward_synth.search.strategies import STRATEGIES
@@ -111,7 +112,7 @@ class Search:
     def _note_incumbent(self, archive: Archive, best: Candidate | None) -> None:
         """Write down what the search would end with now, and what that has taken."""
         generation = archive.generations - 1
-        if any(d["generation"] == generation for _, k, d in self._store.events() if k == INCUMBENT):
+        if self._noted(INCUMBENT, generation):
             return
         spent = self._store.spent()
         self._store.log(
@@ -162,12 +163,12 @@ class Search:
           BudgetError: none can.
         """
         reserve = self._costs.final if generation else self._costs.exploration
-        rungs = self._config.search.rungs
+        ladder = ladder_of(self._archive(generation), self._config.search)
         for count in range(self._config.search.candidates, 0, -1):
-            if self._budget.allows(self._costs.generation(count, rungs) + reserve):
+            if self._budget.allows(self._costs.generation(count, ladder) + reserve):
                 return count
         raise BudgetError(
-            f"another candidate takes up to {self._costs.generation(1, rungs):,} "
+            f"another candidate takes up to {self._costs.generation(1, ladder):,} "
             "environment steps"
             + (f" and the final comparison {reserve:,}" if generation and reserve else "")
             + ", more than the budget leaves."
@@ -192,13 +193,13 @@ class Search:
         if self._store.job(job) is not None:
             return candidates
         self._budget.check_seconds()
-        rungs, entrants = self._config.search.rungs, len(trains(candidates))
+        ladder, entrants = self._ladder(generation), len(trains(candidates))
         self._progress.begin(
             f"generation {generation + 1}/{self._config.search.generations}: training {entrants} "
-            f"candidates{', in a race' if rungs and entrants > 1 else ''}",
-            self._costs.training(entrants, rungs),
+            f"candidates{', in a race' if ladder.rungs and entrants > 1 else ''}",
+            self._costs.training(entrants, ladder),
         )
-        self._train(job, generation, candidates)
+        self._train(job, generation, candidates, ladder)
         candidates = self._store.candidates(generation)
         self._store.log("generation", number=generation)
         common = alike([c.rejection for c in candidates if c.trains or _failed(c)])
@@ -207,7 +208,30 @@ class Search:
             self._store.log("alike", reason=common)
         return candidates
 
-    def _train(self, job: str, generation: int, candidates: list[Candidate]) -> None:
+    def _ladder(self, generation: int) -> Ladder:
+        """Return when a generation's race is cut; say so once if that is later than before."""
+        settings = self._config.search
+        ladder = ladder_of(self._archive(generation), settings)
+        changed = generation and ladder != ladder_of(self._archive(generation - 1), settings)
+        if changed and not self._noted("rungs", generation):
+            self._store.log("rungs", generation=generation, rungs=ladder.rungs, keep=ladder.keep)
+            shares = " and ".join(f"{rung:.0%}" for rung in ladder.rungs)
+            self._listener.notice(
+                f"Races are cut later from here on, at {shares} of a training: the order at the "
+                "rungs so far was not that of the end."
+            )
+        return ladder
+
+    def _noted(self, kind: str, generation: int) -> bool:
+        """Whether an event of a generation is in the log."""
+        return any(
+            k == kind and detail["generation"] == generation
+            for _, k, detail in self._store.events()
+        )
+
+    def _train(
+        self, job: str, generation: int, candidates: list[Candidate], ladder: Ladder
+    ) -> None:
         """Train a generation, whatever its training does to its process, and write it down."""
         entrants = trains(candidates)
 
@@ -215,7 +239,7 @@ class Search:
             if self._store.job(job) is not None:
                 return
             done, spent = self._training.generation(
-                candidates, self._config.search.rungs, f"gen_{generation:02d}/checkpoint.npz"
+                candidates, ladder, f"gen_{generation:02d}/checkpoint.npz"
             )
             self._store.finish_job(job, [c.id for c in done], "training", spent, done)
 
@@ -224,7 +248,7 @@ class Search:
             mine = f"{job}/{candidate.id}"
             if self._store.job(mine) is None:
                 done, spent = self._training.generation(
-                    [candidate], (), f"{candidate.folder}/checkpoint.npz"
+                    [candidate], Ladder(), f"{candidate.folder}/checkpoint.npz"
                 )
                 self._store.finish_job(mine, [candidate.id], "training alone", spent, done)
 
