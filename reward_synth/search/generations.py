@@ -130,7 +130,7 @@ class Search:
     def _archive(self, generations: int) -> Archive:
         """Return what was tried in the first so many generations."""
         known = (c for c in self._store.candidates() if c.generation < generations)
-        return Archive(tuple(known), generations)
+        return Archive(tuple(known), generations, self._proposer.models)
 
     def _propose(self, generation: int) -> list[Candidate]:
         self._budget.title = f"gen_{generation:02d}/propose"
