@@ -70,8 +70,9 @@ class SearchSettings:
       lineages: lines of descent that are kept apart.
       screens: whether rewards are judged before they are trained on.
       audit: share of what the screens turn down that is trained all the same.
-      remember: whether exploits that other runs of the task diagnosed are replayed against new
-        candidates, and this run's are kept for them.
+      remember: whether this run uses what others have left, and leaves what it finds to them:
+        exploits of the task, replayed against new candidates, and rewards of similar tasks,
+        which strategies that work with examples show.
       duplicates: distance (EPIC) below which a reward counts as one that was tried; 0 for none.
       rungs: shares of ``steps`` after which a generation is cut; [] for no race.
       keep: shares of a generation that train on after each rung.

@@ -16,6 +16,7 @@ import numpy as np
 
 from reward_synth.errors import BudgetError, RunError
 from reward_synth.feedback.scores import Score
+from reward_synth.propose.library import Example
 from reward_synth.propose.proposer import Context, Proposer
 from reward_synth.records import Stage
 from reward_synth.reward.sandbox import Sandbox
@@ -34,12 +35,14 @@ from reward_synth.search.listener import (
     comparison_from_json,
     comparison_json,
 )
+from reward_synth.search.memory import examples_of, leave
 from reward_synth.search.proposals import propose_generation, trains
 from reward_synth.search.recovery import once_more, train_all
 from reward_synth.search.rungs import Ladder, ladder_of
 from reward_synth.search.seeds import derive_seed
 from reward_synth.search.store import INCUMBENT, Spent, Store
 from reward_synth.search.strategies import STRATEGIES
+from reward_synth.search.strategies.strategy import Asking
 from reward_synth.search.training_process import Training
 
 Result = TypeVar("Result")
@@ -73,16 +76,20 @@ class Search:
         self._listener = listener
         self._progress = progress
         self._strategy = STRATEGIES[config.search.strategy]
+        self._examples: tuple[Example, ...] = ()  # those of the run, once it goes
 
     def run(self) -> Comparison | None:
         """Go through all generations and the comparison."""
+        self._examples = examples_of(self._store, self._config, self._facts.description)
         try:
             for generation in range(self._config.search.generations):
                 self._generation(generation)
         except BudgetError as error:
             self._listener.notice(f"The search stops here: {error}")
             self._store.log("budget", reason=str(error))
-        best = self._strategy.best(self._archive(self._config.search.generations))
+        archive = self._archive(self._config.search.generations)
+        best = self._strategy.best(archive)
+        self._note_answers(archive)
         if best is None:
             self._finish()
             raise RunError(
@@ -94,6 +101,7 @@ class Search:
         except BudgetError as error:
             self._listener.notice(f"The final comparison is left out: {error}")
             comparison = None
+        leave(self._store, self._config, self._facts.description, best)
         self._finish()
         return comparison
 
@@ -105,6 +113,7 @@ class Search:
         archive = self._archive(generation + 1)
         best = self._strategy.best(archive)
         self._note_incumbent(archive, best)
+        self._note_answers(archive)
         finished = [self._store.folder / c.folder for c in candidates if c.score is not None]
         self._film([(place / "rollout.npz", place / "rollout.mp4") for place in finished])
         self._listener.generation(archive, best, self._config.search.generations)
@@ -127,6 +136,11 @@ class Search:
             seconds=self._budget.seconds(),
         )
 
+    def _note_answers(self, archive: Archive) -> None:
+        """Write down what somebody answered whom the strategy asked, if it asks anybody."""
+        if isinstance(self._strategy, Asking):
+            self._store.add_preferences(self._strategy.preferences(archive))
+
     def _archive(self, generations: int) -> Archive:
         """Return what was tried in the first so many generations."""
         known = (c for c in self._store.candidates() if c.generation < generations)
@@ -143,7 +157,7 @@ class Search:
         candidates = propose_generation(
             self._proposer,
             self._sandbox,
-            Context(self._facts.description, generation, seed),
+            Context(self._facts.description, generation, seed, self._examples),
             briefs[: self._affordable(generation)],
             self._config.search.repairs,
             self._store.folder,
