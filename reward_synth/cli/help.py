@@ -87,6 +87,7 @@ _SETTINGS = (
     ("backend", "cpu, or mjx to train on a GPU; see also train=gpu"),
     ("sandbox", "auto uses the layers this machine has, strict demands all"),
     ("llm.model", "the model's name; null for the preset's"),
+    ("llm.models", "several in its place, as [one,two]; the better for its price writes more"),
     ("llm.base_url", "the server; null for the preset's"),
     ("search.generations", "rounds of writing, training and learning from it"),
     ("search.candidates", "reward programs in each round"),

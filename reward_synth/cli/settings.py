@@ -31,6 +31,7 @@ _TYPES = {
     int: "a whole number",
     float: "a number",
     str: "text",
+    tuple[str, ...]: "a list of names, such as [one,two]",
     tuple[int, ...]: "a list of whole numbers, such as [64,64]",
     tuple[float, ...]: "a list of numbers, such as [0.15,0.4]",
     tuple[float, float]: "a list of two numbers, such as [1.5,6]",

@@ -147,7 +147,10 @@ class LanguageProposer:
             missing = Failure(kind, f"it was not asked for: {error}")
             for place in (i for i, request in enumerate(requests) if request.model == model):
                 answers.setdefault(place, missing)
-        return [_proposal(answers[i], request) for i, request in enumerate(requests)]
+        return [
+            _proposal(answers[i], request, self._models[request.model].name)
+            for i, request in enumerate(requests)
+        ]
 
     async def _complete(
         self, requests: Sequence[_Request], answers: dict[int, Answer]
@@ -197,7 +200,7 @@ class _Request:
     parents: tuple[str, ...]
 
 
-def _proposal(answer: Answer, request: _Request) -> Proposal:
+def _proposal(answer: Answer, request: _Request, model: str) -> Proposal:
     completion = answer if isinstance(answer, Completion) else answer.completion
     return Proposal(
         answer=completion.text if completion else "",
@@ -206,4 +209,7 @@ def _proposal(answer: Answer, request: _Request) -> Proposal:
         parents=request.parents,
         prompt=request.messages,
         author=completion.model if completion else "",
+        model=model if completion else "",
+        tokens=completion.prompt_tokens + completion.completion_tokens if completion else 0,
+        dollars=(completion.dollars or 0.0) if completion else 0.0,
     )

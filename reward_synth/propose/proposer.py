@@ -116,7 +116,10 @@ class Proposal:
       operator: how it came about, an ``Operator`` or what the proposer did in its place.
       parents: ids of the candidates it was made from.
       prompt: the messages it answers, empty without a language model.
-      author: the model that wrote it, or "offline".
+      author: the model that wrote it, as the server names it, or "offline".
+      model: the model that was asked, as the user names it; "" if none answered.
+      tokens: that the answer took, read and written; 0 if nobody counted.
+      dollars: that it cost when it was first given; 0.0 if no price is known.
     """
 
     answer: str
@@ -125,6 +128,9 @@ class Proposal:
     parents: tuple[str, ...]
     prompt: tuple[Message, ...]
     author: str
+    model: str = ""
+    tokens: int = 0
+    dollars: float = 0.0
 
 
 class Proposer(Protocol):

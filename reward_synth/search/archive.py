@@ -21,11 +21,13 @@ class Archive:
     Attributes:
       candidates: by place.
       generations: how many are finished.
+      models: the proposer's, by name; a brief refers to them by their places.
       estimates: of each scored candidate's fitness, by its id.
     """
 
     candidates: tuple[Candidate, ...]
     generations: int
+    models: tuple[str, ...] = ()
     estimates: Mapping[str, Estimate] = field(init=False)
 
     def __post_init__(self) -> None:

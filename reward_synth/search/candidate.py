@@ -19,7 +19,7 @@ class Candidate:
       generation, index: the place.
       operator: how it came about: an ``Operator``, and after a colon what the proposer did.
       parents: ids of the candidates it was made from, the one that was changed first.
-      author: the model that wrote it, or "offline".
+      author: the model that wrote it, as the server names it, or "offline".
       program: None if the answer could not be parsed.
       terms: names of the reward terms, once traced.
       lineage: its line of descent.
@@ -32,6 +32,8 @@ class Candidate:
         race is wrong.
       score: None until it was trained to the end and evaluated.
       reflection: how its training went, in words; "" until then.
+      model: the model that was asked, as the user names it; "" if none answered.
+      tokens, dollars: that its answers took, repairs included; 0 where nobody counts or knows.
     """
 
     generation: int
@@ -49,6 +51,9 @@ class Candidate:
     wildcard: bool = False
     score: Score | None = None
     reflection: str = ""
+    model: str = ""
+    tokens: int = 0
+    dollars: float = 0.0
 
     @property
     def id(self) -> str:

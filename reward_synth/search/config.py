@@ -31,11 +31,14 @@ class LLMSettings:
       folder: recorded answers, for "replay".
       model, base_url, temperature, max_tokens, timeout_s, concurrency, retries,
         dollars_per_million: see ``propose.llm.settings.ModelSettings``.
+      models: several models of the server, in the place of ``model``; the search finds out
+        which is worth its price.
     """
 
     kind: str = "auto"
     folder: str | None = None
     model: str | None = None
+    models: tuple[str, ...] = ()
     base_url: str | None = None
     temperature: float | None = None
     max_tokens: int | None = None
@@ -47,7 +50,7 @@ class LLMSettings:
     @property
     def overrides(self) -> dict[str, Any]:
         """What the user set, by the names of ``ModelSettings``."""
-        skipped = ("kind", "folder")
+        skipped = ("kind", "folder", "models")
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in skipped}
         return {name: value for name, value in values.items() if value is not None}
 
@@ -67,8 +70,9 @@ class SearchSettings:
       lineages: lines of descent that are kept apart.
       screens: whether rewards are judged before they are trained on.
       audit: share of what the screens turn down that is trained all the same.
-      remember: whether exploits that other runs of the task diagnosed are replayed against new
-        candidates, and this run's are kept for them.
+      remember: whether this run uses what others have left, and leaves what it finds to them:
+        exploits of the task, replayed against new candidates, and rewards of similar tasks,
+        which strategies that work with examples show.
       duplicates: distance (EPIC) below which a reward counts as one that was tried; 0 for none.
       rungs: shares of ``steps`` after which a generation is cut; [] for no race.
       keep: shares of a generation that train on after each rung.
@@ -232,6 +236,7 @@ class RunConfig:
                 raise ConfigError(f"search.{name} must be shares between 0 and 1.")
         if list(rungs) != sorted(set(rungs)) or list(keep) != sorted(keep, reverse=True):
             raise ConfigError("search.rungs must rise and search.keep must not.")
+        self._check_models()
         prices = self.llm.dollars_per_million
         if prices is not None and len(prices) != 2:
             raise ConfigError("llm.dollars_per_million must be [input, output], two numbers.")
@@ -250,6 +255,20 @@ class RunConfig:
                 raise ConfigError("trainer=sb3 needs minibatches of more than one step.")
         if self.video.width % 2 or self.video.height % 2:
             raise ConfigError("video.width and video.height must be even, for H.264.")
+
+    def _check_models(self) -> None:
+        models = self.llm.models
+        if not models:
+            return
+        if self.llm.model is not None:
+            raise ConfigError("llm.model and llm.models are both set; name all in llm.models.")
+        if "" in models or len(set(models)) < len(models):
+            raise ConfigError("llm.models must be different names.")
+        if len(models) > 1 and self.search.strategy != "evolve":
+            raise ConfigError(
+                f"search.strategy={self.search.strategy} asks one model: set llm.model, not "
+                "llm.models."
+            )
 
 
 def config_from_json(data: dict[str, Any]) -> RunConfig:

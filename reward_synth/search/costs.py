@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reward_synth.records import TaskDescription
 from reward_synth.search.config import RunConfig
+from reward_synth.search.rungs import Ladder
 from reward_synth.train.race import Race
 
 EXPLORED = 16, 128  # environments of random actions, and steps of each
@@ -69,30 +69,30 @@ class Costs:
         return math.prod(EXPLORED) if search.screens or search.duplicates else 0
 
     def race(
-        self, members: int, rungs: Sequence[float], wildcards: frozenset[int] = frozenset({0})
+        self, members: int, ladder: Ladder, wildcards: frozenset[int] = frozenset({0})
     ) -> Race:
         """Return a generation's race; Stable-Baselines3 trains one after the other, without one."""
-        racing = rungs if self.config.trainer == "jax" else ()
+        racing = ladder if self.config.trainer == "jax" else Ladder()
         return Race.plan(
             members,
             self.config.train.iterations(self.search_steps),
-            racing,
-            self.config.search.keep[: len(racing)],
+            racing.rungs,
+            racing.keep,
             wildcards,
             self.config.train.batch,
             self.facts.description.episode_steps,
         )
 
-    def training(self, candidates: int, rungs: Sequence[float]) -> int:
+    def training(self, candidates: int, ladder: Ladder) -> int:
         """Of a generation's race at the most, without evaluation."""
-        race = self.race(candidates, rungs)
+        race = self.race(candidates, ladder)
         return race.steps(candidates, self.config.train.iterations(self.search_steps))
 
-    def generation(self, candidates: int, rungs: Sequence[float]) -> int:
+    def generation(self, candidates: int, ladder: Ladder) -> int:
         """Of a generation at the most."""
-        finishers = self.race(candidates, rungs).finishers(candidates)
+        finishers = self.race(candidates, ladder).finishers(candidates)
         held_out = finishers * self._held_out(self.config.search.episodes)
-        return self.training(candidates, rungs) + held_out
+        return self.training(candidates, ladder) + held_out
 
     def rerun(self, candidates: int) -> int:
         """Of training so many candidates again, at the most."""

@@ -16,6 +16,7 @@ import numpy as np
 
 from reward_synth.errors import BudgetError, RunError
 from reward_synth.feedback.scores import Score
+from reward_synth.propose.library import Example
 from reward_synth.propose.proposer import Context, Proposer
 from reward_synth.records import Stage
 from reward_synth.reward.sandbox import Sandbox
@@ -34,11 +35,14 @@ from reward_synth.search.listener import (
     comparison_from_json,
     comparison_json,
 )
+from reward_synth.search.memory import examples_of, leave
 from reward_synth.search.proposals import propose_generation, trains
 from reward_synth.search.recovery import once_more, train_all
+from reward_synth.search.rungs import Ladder, ladder_of
 from reward_synth.search.seeds import derive_seed
 from reward_synth.search.store import INCUMBENT, Spent, Store
 from reward_synth.search.strategies import STRATEGIES
+from reward_synth.search.strategies.strategy import Asking
 from reward_synth.search.training_process import Training
 
 Result = TypeVar("Result")
@@ -75,9 +79,11 @@ class Search:
         self._listener = listener
         self._progress = progress
         self._strategy = STRATEGIES[config.search.strategy]
+        self._examples: tuple[Example, ...] = ()  # those of the run, once it goes
 
     def run(self) -> Comparison | None:
         """Go through all generations and the comparison."""
+        self._examples = examples_of(self._store, self._config, self._facts.description)
         try:
             for generation in range(self._config.search.generations):
                 self._generation(generation)
@@ -90,6 +96,7 @@ class Search:
         # The generation after the last: what the re-runs at the end have made of it.
         last = max((c.generation for c in archive.candidates), default=-1)
         self._note_incumbent(last + 1, archive, best)
+        self._note_answers(archive)
         if best is None:
             self._finish()
             raise RunError(
@@ -101,6 +108,7 @@ class Search:
         except BudgetError as error:
             self._listener.notice(f"The final comparison is left out: {error}")
             comparison = None
+        leave(self._store, self._config, self._facts.description, best)
         self._finish()
         return comparison
 
@@ -111,13 +119,14 @@ class Search:
         archive = self._archive(generation + 1)
         best = self._strategy.best(archive)
         self._note_incumbent(generation, archive, best)
+        self._note_answers(archive)
         finished = [self._store.folder / c.folder for c in candidates if c.score is not None]
         self._film([(place / "rollout.npz", place / "rollout.mp4") for place in finished])
         self._listener.generation(archive, best, self._config.search.generations)
 
     def _note_incumbent(self, generation: int, archive: Archive, best: Candidate | None) -> None:
         """Write down what the search would end with now, and what that has taken."""
-        if any(d["generation"] == generation for _, k, d in self._store.events() if k == INCUMBENT):
+        if self._noted(INCUMBENT, generation):
             return
         spent = self._store.spent()
         self._store.log(
@@ -132,10 +141,15 @@ class Search:
             seconds=self._budget.seconds(),
         )
 
+    def _note_answers(self, archive: Archive) -> None:
+        """Write down what somebody answered whom the strategy asked, if it asks anybody."""
+        if isinstance(self._strategy, Asking):
+            self._store.add_preferences(self._strategy.preferences(archive))
+
     def _archive(self, generations: int) -> Archive:
         """Return what was tried in the first so many generations."""
         known = (c for c in self._store.candidates() if c.generation < generations)
-        return Archive(tuple(known), generations)
+        return Archive(tuple(known), generations, self._proposer.models)
 
     def _propose(self, generation: int) -> list[Candidate]:
         self._budget.title = f"gen_{generation:02d}/propose"
@@ -157,7 +171,7 @@ class Search:
         candidates = propose_generation(
             self._proposer,
             self._sandbox,
-            Context(self._facts.description, generation, seed),
+            Context(self._facts.description, generation, seed, self._examples),
             briefs,
             search.repairs,
             self._store.folder,
@@ -195,13 +209,13 @@ class Search:
         search = self._config.search
         fewest = max(1, most // 2) if generation and search.reruns else 1
         reserve = self._costs.final if generation else self._costs.exploration
-        rungs = self._config.search.rungs
+        ladder = ladder_of(self._archive(generation), search)
         for count in range(most, fewest - 1, -1):
-            if self._budget.allows(self._costs.generation(count, rungs) + reserve):
+            if self._budget.allows(self._costs.generation(count, ladder) + reserve):
                 return count
         raise BudgetError(
             f"{'another candidate' if fewest == 1 else f'a generation of {fewest}'} takes up to "
-            f"{self._costs.generation(fewest, rungs):,} environment steps"
+            f"{self._costs.generation(fewest, ladder):,} environment steps"
             + (f" and the final comparison {reserve:,}" if generation and reserve else "")
             + ", more than the budget leaves."
         )
@@ -212,13 +226,13 @@ class Search:
         if self._store.job(job) is not None:
             return candidates
         self._budget.check_seconds()
-        rungs, entrants = self._config.search.rungs, len(trains(candidates))
+        ladder, entrants = self._ladder(generation), len(trains(candidates))
         self._progress.begin(
             f"generation {generation + 1}/{self._config.search.generations}: training {entrants} "
-            f"candidates{', in a race' if rungs and entrants > 1 else ''}",
-            self._costs.training(entrants, rungs),
+            f"candidates{', in a race' if ladder.rungs and entrants > 1 else ''}",
+            self._costs.training(entrants, ladder),
         )
-        self._train(job, generation, candidates)
+        self._train(job, generation, candidates, ladder)
         candidates = self._store.candidates(generation)
         self._store.log("generation", number=generation)
         common = alike([c.rejection for c in candidates if c.trains or _failed(c)])
@@ -227,7 +241,30 @@ class Search:
             self._store.log("alike", reason=common)
         return candidates
 
-    def _train(self, job: str, generation: int, candidates: list[Candidate]) -> None:
+    def _ladder(self, generation: int) -> Ladder:
+        """Return when a generation's race is cut; say so once if that is later than before."""
+        settings = self._config.search
+        ladder = ladder_of(self._archive(generation), settings)
+        changed = generation and ladder != ladder_of(self._archive(generation - 1), settings)
+        if changed and not self._noted("rungs", generation):
+            self._store.log("rungs", generation=generation, rungs=ladder.rungs, keep=ladder.keep)
+            shares = " and ".join(f"{rung:.0%}" for rung in ladder.rungs)
+            self._listener.notice(
+                f"Races are cut later from here on, at {shares} of a training: the order at the "
+                "rungs so far was not that of the end."
+            )
+        return ladder
+
+    def _noted(self, kind: str, generation: int) -> bool:
+        """Whether an event of a generation is in the log."""
+        return any(
+            k == kind and detail["generation"] == generation
+            for _, k, detail in self._store.events()
+        )
+
+    def _train(
+        self, job: str, generation: int, candidates: list[Candidate], ladder: Ladder
+    ) -> None:
         """Train a generation, whatever its training does to its process, and write it down."""
         entrants = trains(candidates)
 
@@ -235,7 +272,7 @@ class Search:
             if self._store.job(job) is not None:
                 return
             done, spent = self._training.generation(
-                candidates, self._config.search.rungs, f"gen_{generation:02d}/checkpoint.npz"
+                candidates, ladder, f"gen_{generation:02d}/checkpoint.npz"
             )
             self._store.finish_job(job, [c.id for c in done], "training", spent, done)
 
@@ -244,7 +281,7 @@ class Search:
             mine = f"{job}/{candidate.id}"
             if self._store.job(mine) is None:
                 done, spent = self._training.generation(
-                    [candidate], (), f"{candidate.folder}/checkpoint.npz"
+                    [candidate], Ladder(), f"{candidate.folder}/checkpoint.npz"
                 )
                 self._store.finish_job(mine, [candidate.id], "training alone", spent, done)
 

@@ -103,14 +103,16 @@ def _proposer(
         config.llm.kind,
         environment,
         overrides=config.llm.overrides,
+        models=config.llm.models,
         folder=Path(config.llm.folder) if config.llm.folder else None,
         start=len(list(answers.glob("*.json"))),
         before_request=budget.before_request,
     )
     listener.notice(choice.notice)
-    if choice.model is None:
+    if not choice.models:
         return OfflineProposer()
-    return LanguageProposer([CachedModel(choice.model, answers)], FACADE_NAMES, budget.on_answer)
+    models = [CachedModel(model, answers) for model in choice.models]
+    return LanguageProposer(models, FACADE_NAMES, budget.on_answer)
 
 
 def _video_worker(config: RunConfig, listener: Listener) -> VideoWorker:

@@ -66,7 +66,12 @@ def propose_generation(
             first = candidates[fault.index]
             operator = f"{first.operator}, repaired" if attempt == 1 else first.operator
             candidates[fault.index] = replace(
-                mended, operator=operator, parents=mended.parents or first.parents
+                mended,
+                operator=operator,
+                parents=mended.parents or first.parents,
+                model=mended.model or first.model,
+                tokens=first.tokens + mended.tokens,
+                dollars=first.dollars + mended.dollars,
             )
         candidates = screen(candidates)
     return candidates
@@ -95,6 +100,9 @@ def _take_in(
         proposal.parents,
         proposal.author,
         lineage=brief.lineage,
+        model=proposal.model,
+        tokens=proposal.tokens,
+        dollars=proposal.dollars,
     )
     folder = run_folder / candidate.folder
     suffix = f"_repair_{attempt}" if attempt else ""

@@ -12,6 +12,7 @@ from reward_synth.search.candidate import Candidate
 from reward_synth.search.config import RunConfig
 from reward_synth.search.costs import TaskFacts
 from reward_synth.search.listener import Comparison
+from reward_synth.search.rungs import Ladder
 from reward_synth.search.store import Spent
 from reward_synth.search.worker import Worker
 
@@ -36,7 +37,7 @@ class Training(Protocol):
     def distances(self, candidates: Sequence[Candidate]) -> dict[str, list]: ...  # noqa: D102
 
     def generation(  # noqa: D102
-        self, candidates: Sequence[Candidate], rungs: Sequence[float], checkpoint: str
+        self, candidates: Sequence[Candidate], ladder: Ladder, checkpoint: str
     ) -> Generation: ...
 
     def rerun(self, candidates: Sequence[Candidate], checkpoint: str) -> Generation: ...  # noqa: D102
@@ -76,10 +77,10 @@ class TrainingProcess:
         return self._call("distances", candidates)
 
     def generation(
-        self, candidates: Sequence[Candidate], rungs: Sequence[float], checkpoint: str
+        self, candidates: Sequence[Candidate], ladder: Ladder, checkpoint: str
     ) -> Generation:
         """See ``Trainer.generation``."""
-        return self._call("generation", candidates, rungs, checkpoint)
+        return self._call("generation", candidates, ladder, checkpoint)
 
     def rerun(self, candidates: Sequence[Candidate], checkpoint: str) -> Generation:
         """See ``Trainer.rerun``."""

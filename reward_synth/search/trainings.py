@@ -26,6 +26,7 @@ from reward_synth.search.candidate import Candidate
 from reward_synth.search.config import RunConfig
 from reward_synth.search.costs import Costs, TaskFacts
 from reward_synth.search.listener import Comparison
+from reward_synth.search.rungs import Ladder
 from reward_synth.search.screening import Screening
 from reward_synth.search.seeds import derive_seed
 from reward_synth.search.store import Spent
@@ -89,13 +90,13 @@ class Trainer:
         return self.screening.distances(candidates)
 
     def generation(
-        self, candidates: Sequence[Candidate], rungs: Sequence[float], checkpoint: str
+        self, candidates: Sequence[Candidate], ladder: Ladder, checkpoint: str
     ) -> tuple[list[Candidate], Spent]:
-        """Train and score a generation's traced candidates, in a race if there are rungs.
+        """Train and score a generation's traced candidates, in a race if the ladder has rungs.
 
         Args:
           candidates: of one generation.
-          rungs: see ``SearchSettings``.
+          ladder: when the race is cut.
           checkpoint: file in the run folder from which a training that was stopped goes on.
 
         Returns:
@@ -118,7 +119,7 @@ class Trainer:
                 rewards.append(reward)
         seed = self.config.seed
         folders = [self.folder / candidates[k].folder for k in chosen]
-        race = self.costs.race(len(chosen), rungs, self._wildcards(number, len(chosen)))
+        race = self.costs.race(len(chosen), ladder, self._wildcards(number, len(chosen)))
         results, taken = self._train(
             [
                 Member(

@@ -77,7 +77,8 @@ def test_models_are_asked_at_the_same_time_and_answers_keep_their_places():
     writer, paid = proposer(FakeModel("A", barrier), FakeModel("B", barrier))
     written = writer.propose(CONTEXT, briefs(1, 0, 0, 1))
     assert [p.answer for p in written] == ["B 3000", "A 3001", "A 3002", "B 3003"]
-    assert [p.author for p in written] == ["B", "A", "A", "B"]
+    assert [p.author for p in written] == [p.model for p in written] == ["B", "A", "A", "B"]
+    assert [p.tokens for p in written] == [15] * 4
     assert len(paid) == 4
 
 
@@ -92,7 +93,8 @@ def test_a_model_that_is_of_no_use_takes_only_its_own_requests_down(caplog):
     assert "B is not asked any more" in caplog.text
     # From now on the one that works is asked.
     (mended,) = writer.repair(CONTEXT, [broken(2, briefs(1)[0])])
-    assert mended.author == "A"
+    assert mended.author == mended.model == "A"  # it gets the credit
+    assert (written[2].model, written[2].tokens) == ("", 0)
     assert writer.propose(CONTEXT, briefs(1))[0].author == "A"
 
 

@@ -67,6 +67,7 @@ PLAIN = SearchSettings(
     steps=512,
     episodes=4,
     screens=False,
+    remember=False,
     duplicates=0.0,
     rungs=(),
     keep=(),
@@ -80,7 +81,13 @@ def config(point_task_folder):
         task=str(point_task_folder),
         llm=LLMSettings(kind="offline"),
         search=SearchSettings(
-            generations=2, candidates=6, steps=512, episodes=4, lineages=2, reruns=1
+            generations=2,
+            candidates=6,
+            steps=512,
+            episodes=4,
+            lineages=2,
+            reruns=1,
+            remember=False,
         ),
         final=FinalSettings(trainings=2, episodes=4),
         train=PPOConfig(envs=4, horizon=16, epochs=2, minibatches=2, hidden=(8, 8)),

@@ -34,12 +34,12 @@ class Fragile:
     def __getattr__(self, name):
         return getattr(self._training, name)
 
-    def generation(self, candidates, rungs, checkpoint):
+    def generation(self, candidates, ladder, checkpoint):
         self.calls.append([c.id for c in candidates])
         for candidate in candidates:
             if candidate.id in self._deadly and candidate.trains:
                 raise lost(self._causes[candidate.index % len(self._causes)])
-        return self._training.generation(candidates, rungs, checkpoint)
+        return self._training.generation(candidates, ladder, checkpoint)
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_rewards_that_all_break_in_the_same_way_are_noticed(quick, tmp_path, mon
     reason = Rejection(Stage.TRAIN, "the final policy drives the simulation to NaN.")
 
     class Broken(Fragile):
-        def generation(self, candidates, rungs, checkpoint):
+        def generation(self, candidates, ladder, checkpoint):
             return [c.rejected(reason) for c in candidates], Spent(env_steps=1)
 
     class BrokenSearch(Search):

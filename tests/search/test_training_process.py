@@ -16,6 +16,7 @@ from reward_synth.propose.proposer import Brief, Context
 from reward_synth.reward.sandbox import Sandbox
 from reward_synth.search.failure import WorkerError
 from reward_synth.search.proposals import propose_generation
+from reward_synth.search.rungs import Ladder
 from reward_synth.search.training_process import LOG, make_trainer, training_for
 from reward_synth.task import load_task
 from tests.search.test_loop import config  # noqa: F401 (a fixture)
@@ -41,7 +42,7 @@ def trained_here(config, proposed):  # noqa: F811
     folder, candidates = proposed
     heard = []
     trainer = make_trainer(config, folder, None, lambda done, _: heard.append(done))
-    done, _ = trainer.generation(candidates, (), "gen_00/checkpoint.npz")
+    done, _ = trainer.generation(candidates, Ladder(), "gen_00/checkpoint.npz")
     return done, heard, policies(folder, done)
 
 
@@ -69,9 +70,9 @@ def test_it_trains_there_as_it_does_here_even_if_it_is_killed(
     with training_for(there, folder, listen) as training:
         assert training.facts().description == load_task(config.task).description
         with pytest.raises(WorkerError, match="SIGKILL") as info:
-            training.generation(candidates, (), "gen_00/checkpoint.npz")
+            training.generation(candidates, Ladder(), "gen_00/checkpoint.npz")
         assert info.value.failure.during == "generation"
-        done, _ = training.generation(candidates, (), "gen_00/checkpoint.npz")
+        done, _ = training.generation(candidates, Ladder(), "gen_00/checkpoint.npz")
     expected, told, learned = trained_here
     assert (done, policies(folder, done)) == (expected, learned)
     assert heard == told[-len(heard) :]  # from the last checkpoint on, if there was one

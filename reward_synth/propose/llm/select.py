@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,14 @@ CHOICES = ("auto", *PRESETS, "replay", "offline")
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A language model, or the decision to do without one.
+    """Language models, or the decision to do without one.
 
     Attributes:
-      model: None stands for the offline proposer.
+      models: none stands for the offline proposer.
       notice: one line that tells the user what was chosen and why.
     """
 
-    model: LanguageModel | None
+    models: tuple[LanguageModel, ...]
     notice: str
 
 
@@ -33,17 +33,20 @@ def choose(
     env: Mapping[str, str],
     *,
     overrides: Mapping[str, Any] | None = None,
+    models: Sequence[str] = (),
     folder: Path | None = None,
     start: int = 0,
     before_request: Callable[[], None] | None = None,
 ) -> Choice:
-    """Return the language model that ``llm`` names.
+    """Return the language models that ``llm`` and ``models`` name.
 
     Args:
       llm: "auto", a preset ("openai", "vllm", "ollama"), "replay" or "offline". "auto" is
         "openai" if OPENAI_API_KEY or OPENAI_BASE_URL is set, else "offline".
       env: the environment variables, for keys and OPENAI_BASE_URL.
       overrides: fields of ``ModelSettings`` that the user set.
+      models: several models of one server, in the place of the override ``model``; they share
+        its ``concurrency``.
       folder: the recorded answers, for "replay".
       start: recorded answers to skip, for "replay".
       before_request: see ``OpenAIModel``.
@@ -63,7 +66,7 @@ def choose(
         if not found:
             why = " (no OPENAI_API_KEY or OPENAI_BASE_URL; llm=ollama or llm=vllm need no key)"
     if llm == "offline":
-        return Choice(None, f"Proposing offline, without a language model{why}.")
+        return Choice((), f"Proposing offline, without a language model{why}.")
     if llm == "replay":
         return _replay(folder, start)
     settings = resolve(PRESETS[llm], env, overrides or {})
@@ -71,8 +74,16 @@ def choose(
     from reward_synth.propose.llm.openai import OpenAIModel
 
     key = env.get(settings.key_variable, "").strip() if settings.key_variable else ""
-    model = OpenAIModel(settings, key, before_request)
-    return Choice(model, f"Proposing with {settings.model} at {settings.base_url}{why}.")
+    names = tuple(models) or (settings.model,)
+    share = max(1, settings.concurrency // len(names))
+    asked = tuple(
+        OpenAIModel(
+            dataclasses.replace(settings, model=name, concurrency=share), key, before_request
+        )
+        for name in names
+    )
+    who = " and ".join(names)
+    return Choice(asked, f"Proposing with {who} at {settings.base_url}{why}.")
 
 
 def resolve(
@@ -108,4 +119,4 @@ def _replay(folder: Path | None, start: int) -> Choice:
 
     if folder is None:
         raise ConfigError("llm=replay needs llm.folder: a folder of answers (000.md, ...).")
-    return Choice(ReplayModel(folder, start), f"Replaying recorded answers from {folder}.")
+    return Choice((ReplayModel(folder, start),), f"Replaying recorded answers from {folder}.")

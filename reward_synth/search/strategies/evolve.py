@@ -21,6 +21,7 @@ from reward_synth.search.weights import next_weights
 _BREADTH = 1.5  # size of the first generation, against later ones
 _FORGETS = 0.7  # what a success counts a generation later
 _HERITABILITY = 0.5
+_DOUBT = 4  # children that it takes to be believed as much as the parent itself
 
 # What operators are taken to have shown before they are tried: children that stood out and that
 # did not, as in searches for tuning (docs/log.md).
@@ -31,7 +32,7 @@ _EXPECTED = {
     Operator.CROSSOVER: Record(0.8, 3.2),
     Operator.SIMPLIFY: Record(0.3, 3.7),
 }
-_DOUBT = 4  # children that it takes to be believed as much as the parent itself
+_WRITTEN = [operator for operator in Operator if operator.needs_model]
 _PATIENCE = 2  # generations without a better candidate after which a lineage starts anew
 
 
@@ -62,17 +63,17 @@ class Evolve:
         briefs: list[Brief] = []
         for _ in range(settings.candidates):
             lineage = thompson(
-                {i: _record(archive, _of_lineage(archive.candidates, i)) for i in alive}, rng
+                {i: _record(archive, _of_lineage(_trained(archive), i)) for i in alive}, rng
             )
             operator = thompson(
                 {
-                    op: _EXPECTED[op] + _record(archive, _by_operator(archive.candidates, op))
+                    op: _EXPECTED[op] + _record(archive, _by_operator(_trained(archive), op))
                     for op in operators
                 },
                 rng,
             )
             briefs.append(_brief(archive, settings, lineage, operator, rng))
-        return _with_weights(archive, briefs, rng)
+        return _with_models(archive, _with_weights(archive, briefs, rng), settings.lineages, rng)
 
     def best(self, archive: Archive) -> Candidate | None:
         """Return the best by cautious estimate; see ``Strategy.best``."""
@@ -129,6 +130,51 @@ def _with_weights(
     return tuple(filled)
 
 
+def _with_models(
+    archive: Archive, briefs: Sequence[Brief], lineages: int, rng: np.random.Generator
+) -> tuple[Brief, ...]:
+    """Say which model writes each program, where there are several.
+
+    At first they take turns, each in every lineage. Then the one that yields more for its price
+    writes more, and none is ever given up.
+    """
+    if len(archive.models) < 2:
+        return tuple(briefs)
+    records = _model_records(archive)
+    known = any(record.successes or record.failures for record in records.values())
+    filled = []
+    for place, brief in enumerate(briefs):
+        if brief.operator.needs_model:
+            model = thompson(records, rng) if known else place // lineages % len(records)
+            brief = replace(brief, model=model)
+        filled.append(brief)
+    return tuple(filled)
+
+
+def _model_records(archive: Archive) -> dict[int, Record]:
+    """Return what each model has shown, and what a program of its takes with all repairs.
+
+    Dollars count where every model has a price, else tokens. A program that was turned down
+    before it was trained took as much, and is a failure. What is not known yet counts as the
+    mean of the others.
+    """
+    written = [c for c in archive.candidates if c.kind in _WRITTEN]
+    own = {
+        place: [c for c in written if c.model == name] for place, name in enumerate(archive.models)
+    }
+    priced = all(any(c.dollars for c in mine) for mine in own.values() if mine)
+    costs = {
+        place: float(np.mean([c.dollars if priced else c.tokens for c in mine]))
+        for place, mine in own.items()
+        if mine
+    }
+    usual = float(np.mean([cost for cost in costs.values() if cost] or [1.0]))
+    return {
+        place: replace(_record(archive, mine), cost=costs.get(place) or usual)
+        for place, mine in own.items()
+    }
+
+
 def _promise(archive: Archive, candidate: Candidate) -> float:
     """Return a lower bound of what a candidate is worth as a parent.
 
@@ -166,14 +212,16 @@ def _record(archive: Archive, candidates: Iterable[Candidate]) -> Record:
     """Count who stands out and who does not, later ones for more."""
     successes = failed = 0.0
     for candidate in candidates:
-        if candidate.score is None and not candidate.cut:
-            continue
         counts = _FORGETS ** (archive.generations - 1 - candidate.generation)
         if archive.stands_out(candidate):
             successes += counts
         else:
             failed += counts
     return Record(successes, failed)
+
+
+def _trained(archive: Archive) -> list[Candidate]:
+    return [c for c in archive.candidates if c.score is not None or c.cut]
 
 
 def _of_lineage(candidates: Iterable[Candidate], lineage: int) -> list[Candidate]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
+from reward_synth.feedback.preferences import Preference
 from reward_synth.propose.proposer import Brief
 from reward_synth.search.archive import Archive
 from reward_synth.search.candidate import Candidate
@@ -30,4 +31,13 @@ class Strategy(Protocol):
 
     def best(self, archive: Archive) -> Candidate | None:
         """Return the candidate that the search stands by; None if none is scored."""
+        ...
+
+
+@runtime_checkable
+class Asking(Protocol):
+    """A strategy that decides by what somebody answers."""
+
+    def preferences(self, archive: Archive) -> tuple[Preference, ...]:
+        """Return all answers that its decisions on an archive rest on, each once."""
         ...
