@@ -39,6 +39,7 @@ from reward_synth.search.recovery import once_more, train_all
 from reward_synth.search.seeds import derive_seed
 from reward_synth.search.store import INCUMBENT, Spent, Store
 from reward_synth.search.strategies import STRATEGIES
+from reward_synth.search.summary import summary
 from reward_synth.search.training_process import Training
 
 Result = TypeVar("Result")
@@ -88,6 +89,8 @@ class Search:
                 "no candidate could be trained; the report says why each was turned down."
             )
         self._store.put("best", best.id)
+        for line in summary(self._store.candidates(), self._config.search.rungs):
+            self._listener.notice(line[0].upper() + line[1:] + ".")
         try:
             comparison = self._comparison(best)
         except BudgetError as error:
@@ -111,7 +114,7 @@ class Search:
     def _note_incumbent(self, archive: Archive, best: Candidate | None) -> None:
         """Write down what the search would end with now, and what that has taken."""
         generation = archive.generations - 1
-        if any(d["generation"] == generation for _, k, d in self._store.events() if k == INCUMBENT):
+        if self._noted(INCUMBENT, generation=generation):
             return
         spent = self._store.spent()
         self._store.log(
@@ -180,32 +183,40 @@ class Search:
             return candidates
         earlier = self._archive(generation).candidates
         candidates, spent = self._safely(lambda: self._training.screen(candidates, earlier))
-        self._store.finish_job(job, [c.id for c in candidates], "screening", spent, candidates)
         if settings.duplicates and earlier:
             distances = self._safely(lambda: self._training.distances(earlier))
             self._store.put("distances", distances)
+        self._store.finish_job(job, [c.id for c in candidates], "screening", spent, candidates)
         return candidates
 
     def _race(self, generation: int, candidates: list[Candidate]) -> list[Candidate]:
         """Train a generation; return its candidates."""
         job = f"gen_{generation:02d}/train"
-        if self._store.job(job) is not None:
+        if self._store.job(job) is None:
+            self._budget.check_seconds()
+            rungs, entrants = self._config.search.rungs, len(trains(candidates))
+            self._progress.begin(
+                f"generation {generation + 1}/{self._config.search.generations}: training "
+                f"{entrants} candidates{', in a race' if rungs and entrants > 1 else ''}",
+                self._costs.training(entrants, rungs),
+            )
+            self._train(job, generation, candidates)
+            candidates = self._store.candidates(generation)
+        if self._noted("generation", number=generation):
             return candidates
-        self._budget.check_seconds()
-        rungs, entrants = self._config.search.rungs, len(trains(candidates))
-        self._progress.begin(
-            f"generation {generation + 1}/{self._config.search.generations}: training {entrants} "
-            f"candidates{', in a race' if rungs and entrants > 1 else ''}",
-            self._costs.training(entrants, rungs),
-        )
-        self._train(job, generation, candidates)
-        candidates = self._store.candidates(generation)
-        self._store.log("generation", number=generation)
         common = alike([c.rejection for c in candidates if c.trains or _failed(c)])
         if common is not None:
             self._listener.notice(common[0].upper() + common[1:])
             self._store.log("alike", reason=common)
+        self._store.log("generation", number=generation)
         return candidates
+
+    def _noted(self, event: str, **detail: int) -> bool:
+        """Whether an event is in the store; a kill may have fallen just before it was."""
+        return any(
+            kind == event and detail.items() <= found.items()
+            for _, kind, found in self._store.events()
+        )
 
     def _train(self, job: str, generation: int, candidates: list[Candidate]) -> None:
         """Train a generation, whatever its training does to its process, and write it down."""
@@ -255,6 +266,8 @@ class Search:
         again = self._archive(generation + 1).uncertain_leaders(self._config.search.reruns)
         reserve = self._costs.final
         if not again or not self._budget.allows(self._costs.rerun(len(again)) + reserve):
+            # Decided for good: after later generations' trainings it would look otherwise.
+            self._store.finish_job(job, [], "training again", Spent())
             return
         self._progress.begin(
             f"training {', '.join(c.id for c in again)} again, with fresh seeds",

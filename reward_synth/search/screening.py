@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from reward_synth.feedback.audit import audited
 from reward_synth.files import atomic_write, save_arrays
 from reward_synth.records import Finding, Rejection, Stage
 from reward_synth.reward.canonical import Canonical, Sample, canonical
@@ -20,7 +22,6 @@ from reward_synth.reward.screen import (
     Evidence,
     Exploit,
     Registry,
-    audited,
     diagnose,
     screen,
 )
@@ -68,7 +69,7 @@ class Screening:
           earlier: of all generations before.
         """
         began, settings = time.monotonic(), self.config.search
-        explored, taken = self._explored()
+        explored = self._explored()
         evidence = self._evidence(explored, earlier) if settings.screens else None
         stage = self._stage(explored, earlier) if settings.duplicates else None
         known = [self._known(c, stage) for c in earlier if c.terms] if stage is not None else []
@@ -83,12 +84,14 @@ class Screening:
                 candidate = self._deduplicated(candidate, known, stage)
                 known.append(self._known(candidate, stage))
             done.append(candidate)
+        # Not by whether the file was there: a kill may have fallen between it and this entry.
+        taken = 0 if earlier else math.prod(EXPLORED)
         return done, Spent(env_steps=taken, seconds=time.monotonic() - began)
 
     def distances(self, candidates: Sequence[Candidate]) -> dict[str, list]:
         """Return the EPIC distances of all pairs of candidates: {"ids": ..., "matrix": ...}."""
         traced = [c for c in candidates if c.score is not None]
-        explored, _ = self._explored()
+        explored = self._explored()
         stage = self._stage(explored, candidates)
         forms = [self._form(c, stage).epic for c in traced]
         matrix = np.round(distance_matrix(forms), 3).tolist()
@@ -220,19 +223,19 @@ class Screening:
     def _episodes(self, candidate: Candidate) -> Episodes:
         return self._rollouts(candidate).episodes
 
-    def _explored(self) -> tuple[Transitions, int]:
-        """Return random actions' steps, and how many had to be made for it just now."""
+    def _explored(self) -> Transitions:
+        """Return random actions' steps, which are made once in a run."""
         path = self.folder / "explored.npz"
         names = ("state", "action", "next_state")
         if path.is_file():
             with np.load(path) as arrays:
-                return Transitions(*(arrays[name] for name in names)), 0
+                return Transitions(*(arrays[name] for name in names))
         envs, steps = EXPLORED
         seed = derive_seed(self.config.seed, "explore")
         explored = explore(self.task, seed, envs, steps, threads=self.config.threads)
         with atomic_write(path) as file:
             save_arrays(file, {n: getattr(explored, n) for n in names}, compressed=True)
-        return explored, envs * steps
+        return explored
 
 
 def _likeness(twin: Duplicate) -> str:
