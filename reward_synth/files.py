@@ -11,7 +11,6 @@ from typing import BinaryIO
 
 import numpy as np
 
-
 _PART = ".part"
 
 

@@ -22,19 +22,18 @@ def summary(candidates: Sequence[Candidate], rungs: Sequence[float]) -> list[str
       candidates stood whose order at the end is known.
     """
     lines = []
-    screened = sum(c.audited or _screened(c) for c in candidates)
+    screened, count = sum(c.audited or _screened(c) for c in candidates), len(candidates)
     if screened:
         lines.append(
-            f"screens turned down {screened} of {len(candidates)} candidates; {_audited(candidates)}"
+            f"screens turned down {screened} of {count} candidates; {_audited(candidates)}"
         )
-    for found in rung_agreement(finishes(candidates)):
-        if found.pairs:
-            lines.append(
-                f"rung {found.rung + 1} ({rungs[found.rung]:.0%}): tau {found.tau:.2f} "
-                f"[{found.low:.2f}, {found.high:.2f}] over {found.pairs} "
-                f"pair{'s' if found.pairs > 1 else ''}"
-            )
-    return lines
+    return lines + [
+        f"rung {found.rung + 1} ({rungs[found.rung]:.0%}): tau {found.tau:.2f} "
+        f"[{found.low:.2f}, {found.high:.2f}] over {found.pairs} "
+        f"pair{'s' if found.pairs > 1 else ''}"
+        for found in rung_agreement(finishes(candidates))
+        if found.pairs
+    ]
 
 
 def _audited(candidates: Sequence[Candidate]) -> str:

@@ -219,7 +219,7 @@ class Killer:
             if not worker_lives:
                 return self.kill(present)
             present.kill_training()
-            self.kills.append(("training", present.doing))
+            self.note("training", present.doing)
             worker_lives = False
         return True
 
@@ -228,8 +228,12 @@ class Killer:
 
     def kill(self, present: Sitting) -> bool:
         present.kill()
-        self.kills.append(("run", present.doing))
+        self.note("run", present.doing)
         return False
+
+    def note(self, who: str, doing: str) -> None:
+        self.kills.append((who, doing))
+        print(f"kill {len(self.kills)}: of the {who}, {doing}", flush=True)
 
 
 def test_whatever_is_killed_a_run_ends_the_same(whole, settings, cache, tmp_path):

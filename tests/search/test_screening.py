@@ -65,14 +65,9 @@ def said(candidate):
 def screened(config, tmp_path_factory):  # noqa: F811
     """A run whose model repeats itself and asks for rent."""
     folder = tmp_path_factory.mktemp("screened")
-    settings = asking(
-        config,
-        folder / "answers",
-        [
-            [NEAR, RENT[0], NEAR_REWRITTEN, SLOW, TWICE_SLOW],
-            [NEAR_REWRITTEN, TWICE_NEAR, *RENT[:3]],
-        ],
-    )
+    first = [NEAR, RENT[0], NEAR_REWRITTEN, SLOW, TWICE_SLOW]
+    second = [NEAR_REWRITTEN, TWICE_NEAR, *RENT[:3]]
+    settings = asking(config, folder / "answers", [first, second])
     start(settings, folder / "run", Ear())
     return folder / "run", settings
 
