@@ -103,6 +103,7 @@ class Sitting:
 
     def kill_training(self) -> None:
         self.catch_up()
+        assert self.trains > 0, "the training process is gone already"  # 0 is our own group
         with suppress(ProcessLookupError):
             os.killpg(self.trains, signal.SIGKILL)
 
