@@ -137,7 +137,8 @@ def sitting(folder: Path, settings: Any, cache: Path) -> Iterator[Sitting]:
         def listen() -> None:
             assert process.stdout is not None
             for line in process.stdout:
-                said.put(line.split())
+                if line.endswith("\n"):  # the last may have been cut off
+                    said.put(line.split())
             said.put(None)
 
         ear = threading.Thread(target=listen)
