@@ -1,7 +1,8 @@
 # make run          a search on the hopper, from nothing but Python 3.11 or newer; the last
 #                   line printed is the run folder. Settings: ARGS="task=ant llm=openai"
 # make test         lint, types and tests
-# make test-extras  tests of the optional extras, which it installs: Stable-Baselines3, MJX
+# make test-extras  tests of the optional extras, which it installs: Stable-Baselines3, MJX;
+#                   and a long one: runs of which fifty times something is killed
 # make pins         renew constraints.txt from the versions in .venv
 # make clean        remove what the others made, except outputs/
 
@@ -26,7 +27,7 @@ test: .venv/.dev
 	$(BIN)/pytest $(PYTEST_ARGS)
 
 test-extras: .venv/.extras
-	$(BIN)/pytest $(PYTEST_ARGS) tests/extras
+	KILLS=50 $(BIN)/pytest $(PYTEST_ARGS) tests/extras tests/search/test_kill.py
 
 pins: .venv/.extras
 	{ echo "# The versions that this release is tested with. Made with: make pins"; \

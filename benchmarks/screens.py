@@ -16,21 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
+from reward_synth.feedback.audit import did_well, false_rejects
 from reward_synth.propose.offline import OfflineProposer
 from reward_synth.propose.operators import Operator
 from reward_synth.propose.proposer import Brief, Context
 from reward_synth.records import Finding, Rejection
 from reward_synth.reward.parse import parse
 from reward_synth.reward.rewards import Reward, expert_reward, traced_reward
-from reward_synth.reward.screen import (
-    Episodes,
-    Evidence,
-    Exploit,
-    diagnose,
-    did_well,
-    false_rejects,
-    screen,
-)
+from reward_synth.reward.screen import Episodes, Evidence, Exploit, diagnose, screen
 from reward_synth.reward.trace import trace
 from reward_synth.rollout.episodes import Rollouts, evaluate
 from reward_synth.rollout.explore import explore

@@ -11,6 +11,8 @@ from typing import BinaryIO
 
 import numpy as np
 
+_PART = ".part"
+
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[BinaryIO]:
@@ -20,7 +22,7 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
       OSError: the disk is full or the folder cannot be written; nothing is left behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_PART)
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
@@ -32,6 +34,12 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
         Path(temporary).unlink(missing_ok=True)
         raise
     _sync(path.parent)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left of files that they were writing."""
+    for path in folder.rglob(f".*{_PART}"):
+        path.unlink(missing_ok=True)
 
 
 def _sync(folder: Path) -> None:

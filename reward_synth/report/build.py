@@ -15,6 +15,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from reward_synth.feedback.audit import false_rejects
 from reward_synth.feedback.scores import difference
 from reward_synth.files import atomic_write
 from reward_synth.report import nodes, plots, programs, words
@@ -24,9 +25,10 @@ from reward_synth.report.map import reward_map
 from reward_synth.report.marks import Fate, fate, marks
 from reward_synth.report.run import CONTENDERS, Curve, Run, read_run
 from reward_synth.report.rungs import rungs, standings_and_ends
-from reward_synth.report.tallies import false_rejects, screens, tallies
+from reward_synth.report.tallies import screens, tallies
 from reward_synth.report.tree import family_tree, is_large
 from reward_synth.search.archive import Archive
+from reward_synth.search.candidate import audits
 from reward_synth.search.store import Spent
 
 _HERE = Path(__file__).resolve().parent
@@ -182,7 +184,7 @@ def _search(run: Run, trainings: Mapping[str, Curve], best: str) -> dict[str, An
         "rungs": rungs(candidates),
         "standings": standings_and_ends(candidates, best),
         "screens": screens(candidates),
-        "false_rejects": false_rejects(candidates),
+        "false_rejects": false_rejects(audits(candidates)),
         "tallies": {
             title: rows
             for title, rows in yields.items()

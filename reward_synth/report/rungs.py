@@ -10,10 +10,10 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reward_synth.feedback.agreement import Agreement, Finish, rung_agreement
+from reward_synth.feedback.agreement import Agreement, rung_agreement
 from reward_synth.report.canvas import FOUND, MUTED, STYLE, WIDTH, svg
 from reward_synth.report.words import compact
-from reward_synth.search.candidate import Candidate
+from reward_synth.search.candidate import Candidate, finishes
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +56,6 @@ def rungs(candidates: Sequence[Candidate]) -> list[Rung]:
             )
         )
     return found
-
-
-def finishes(candidates: Sequence[Candidate]) -> list[Finish]:
-    """Return, for each rung, the candidates that trained on from it to the end."""
-    return [
-        Finish(c.generation, rung, standing.low, c.score.fitness, c.wildcard)
-        for c in candidates
-        if c.score is not None
-        for rung, standing in enumerate(c.standings)
-    ]
 
 
 def standings_and_ends(candidates: Sequence[Candidate], best: str) -> Markup:

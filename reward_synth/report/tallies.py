@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -91,31 +90,6 @@ def screens(candidates: Sequence[Candidate]) -> list[Screen]:
         )
         for name in names
     ]
-
-
-def false_rejects(candidates: Sequence[Candidate]) -> Share:
-    """Return the share of the audited that reached their generation's median.
-
-    The median is of the others that were trained to the end; an audited candidate that the
-    race cut, or whose training failed, did not reach it. One still to be trained, or without
-    others to compare with, does not count.
-    """
-    count = of = 0
-    for candidate in candidates:
-        if not candidate.audited:
-            continue
-        others = [
-            c.score.fitness
-            for c in candidates
-            if c.generation == candidate.generation and c.score is not None and not c.audited
-        ]
-        over = candidate.score or candidate.cut or candidate.rejection
-        if not (others and over):
-            continue
-        of += 1
-        if candidate.score is not None:
-            count += candidate.score.fitness >= statistics.median(others)
-    return Share(count, of)
 
 
 def tallies(archive: Archive, name: Callable[[Candidate], str]) -> list[Tally]:

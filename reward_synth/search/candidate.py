@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from reward_synth.feedback.agreement import Finish
+from reward_synth.feedback.audit import did_well
 from reward_synth.feedback.scores import Score
 from reward_synth.records import Finding, Rejection, RewardProgram, Stage
 from reward_synth.train.race import Standing
@@ -116,3 +118,34 @@ def best_of(candidates: Iterable[Candidate]) -> Candidate | None:
     """Return the candidate of the highest measured fitness, the earlier of equals, or None."""
     scored = [(-c.score.fitness, c.id, c) for c in candidates if c.score is not None]
     return min(scored, key=lambda entry: entry[:2], default=(0.0, "", None))[2]
+
+
+def finishes(candidates: Iterable[Candidate]) -> list[Finish]:
+    """Return, for each rung, the candidates that trained on from it to the end."""
+    return [
+        Finish(c.generation, rung, standing.low, c.score.fitness, c.wildcard)
+        for c in candidates
+        if c.score is not None
+        for rung, standing in enumerate(c.standings)
+    ]
+
+
+def audits(candidates: Sequence[Candidate]) -> list[bool]:
+    """Return of each audited candidate whether it did as well as its generation's median.
+
+    The median is of the others that were trained to the end; an audited candidate that the
+    race cut, or whose training failed, did not reach it. One still to be trained, or without
+    others to compare with, is left out.
+    """
+    outcomes = []
+    for candidate in candidates:
+        others = [
+            c.score.fitness
+            for c in candidates
+            if c.generation == candidate.generation and c.score is not None and not c.audited
+        ]
+        # It keeps the rejection by a screen, unless its training gives a reason of its own.
+        over = candidate.score or candidate.cut or not candidate.trains
+        if candidate.audited and others and over:
+            outcomes.append(did_well(candidate.score and candidate.score.fitness, others))
+    return outcomes

@@ -43,6 +43,7 @@ from reward_synth.search.seeds import derive_seed
 from reward_synth.search.store import INCUMBENT, Spent, Store
 from reward_synth.search.strategies import STRATEGIES
 from reward_synth.search.strategies.strategy import Asking
+from reward_synth.search.summary import summary
 from reward_synth.search.training_process import Training
 
 Result = TypeVar("Result")
@@ -97,12 +98,15 @@ class Search:
         last = max((c.generation for c in archive.candidates), default=-1)
         self._note_incumbent(last + 1, archive, best)
         self._note_answers(archive)
+        self._map(archive)
         if best is None:
             self._finish()
             raise RunError(
                 "no candidate could be trained; the report says why each was turned down."
             )
         self._store.put("best", best.id)
+        for line in summary(self._store.candidates(), self._config.search.rungs):
+            self._listener.notice(line[0].upper() + line[1:] + ".")
         try:
             comparison = self._comparison(best)
         except BudgetError as error:
@@ -126,7 +130,7 @@ class Search:
 
     def _note_incumbent(self, generation: int, archive: Archive, best: Candidate | None) -> None:
         """Write down what the search would end with now, and what that has taken."""
-        if self._noted(INCUMBENT, generation):
+        if self._noted(INCUMBENT, generation=generation):
             return
         spent = self._store.spent()
         self._store.log(
@@ -177,9 +181,7 @@ class Search:
             self._store.folder,
             screen,
         )
-        if search.duplicates and archive.scored:
-            distances = self._safely(lambda: self._training.distances(archive.candidates))
-            self._store.put("distances", distances)
+        self._map(archive)
         self._store.finish_job(
             f"gen_{generation:02d}/propose",
             [c.id for c in candidates],
@@ -188,6 +190,12 @@ class Search:
             candidates,
         )
         return candidates
+
+    def _map(self, archive: Archive) -> None:
+        """Keep how far rewards are from each other, for the report."""
+        if self._config.search.duplicates and archive.scored:
+            distances = self._safely(lambda: self._training.distances(archive.candidates))
+            self._store.put("distances", distances)
 
     def _explore(self) -> None:
         """Make the random actions that rewards are screened on, once in a run."""
@@ -223,22 +231,23 @@ class Search:
     def _race(self, generation: int, candidates: list[Candidate]) -> list[Candidate]:
         """Train a generation; return its candidates."""
         job = f"gen_{generation:02d}/train"
-        if self._store.job(job) is not None:
+        if self._store.job(job) is None:
+            self._budget.check_seconds()
+            ladder, entrants = self._ladder(generation), len(trains(candidates))
+            self._progress.begin(
+                f"generation {generation + 1}/{self._config.search.generations}: training "
+                f"{entrants} candidates{', in a race' if ladder.rungs and entrants > 1 else ''}",
+                self._costs.training(entrants, ladder),
+            )
+            self._train(job, generation, candidates, ladder)
+            candidates = self._store.candidates(generation)
+        if self._noted("generation", number=generation):
             return candidates
-        self._budget.check_seconds()
-        ladder, entrants = self._ladder(generation), len(trains(candidates))
-        self._progress.begin(
-            f"generation {generation + 1}/{self._config.search.generations}: training {entrants} "
-            f"candidates{', in a race' if ladder.rungs and entrants > 1 else ''}",
-            self._costs.training(entrants, ladder),
-        )
-        self._train(job, generation, candidates, ladder)
-        candidates = self._store.candidates(generation)
-        self._store.log("generation", number=generation)
         common = alike([c.rejection for c in candidates if c.trains or _failed(c)])
         if common is not None:
             self._listener.notice(common[0].upper() + common[1:])
             self._store.log("alike", reason=common)
+        self._store.log("generation", number=generation)
         return candidates
 
     def _ladder(self, generation: int) -> Ladder:
@@ -246,7 +255,7 @@ class Search:
         settings = self._config.search
         ladder = ladder_of(self._archive(generation), settings)
         changed = generation and ladder != ladder_of(self._archive(generation - 1), settings)
-        if changed and not self._noted("rungs", generation):
+        if changed and not self._noted("rungs", generation=generation):
             self._store.log("rungs", generation=generation, rungs=ladder.rungs, keep=ladder.keep)
             shares = " and ".join(f"{rung:.0%}" for rung in ladder.rungs)
             self._listener.notice(
@@ -255,11 +264,11 @@ class Search:
             )
         return ladder
 
-    def _noted(self, kind: str, generation: int) -> bool:
-        """Whether an event of a generation is in the log."""
+    def _noted(self, event: str, **detail: int) -> bool:
+        """Whether an event is in the store; a kill may have fallen just before it was."""
         return any(
-            k == kind and detail["generation"] == generation
-            for _, k, detail in self._store.events()
+            kind == event and detail.items() <= found.items()
+            for _, kind, found in self._store.events()
         )
 
     def _train(
@@ -318,13 +327,16 @@ class Search:
 
     def _train_again(self, job: str, archive: Archive, enough: int) -> bool:
         """Train leaders of fewer than ``enough`` trainings once more; return whether any were."""
-        if self._store.job(job) is not None:
-            return True
+        done = self._store.job(job)
+        if done is not None:
+            return bool(done)
         again = archive.uncertain_leaders(self._config.search.reruns, enough)
         reserve = self._costs.final
         while again and not self._budget.allows(self._costs.rerun(len(again)) + reserve):
             again.pop()
         if not again:
+            # Decided for good: after later generations' trainings it would look otherwise.
+            self._store.finish_job(job, [], "training again", Spent())
             return False
         self._progress.begin(
             f"training {', '.join(c.id for c in again)} again, with fresh seeds",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from reward_synth.errors import RunError
+from reward_synth.files import sweep
 from reward_synth.propose.llm.cache import CachedModel
 from reward_synth.propose.llm.select import choose
 from reward_synth.propose.proposer import Proposer
@@ -42,9 +43,9 @@ def start(config: RunConfig, folder: Path, listener: Listener) -> Comparison | N
       RewardSynthError: in one line, what the user can mend; all that was done is kept.
     """
     config.check()
-    if (folder / "run.db").exists():
-        raise RunError(f"{folder} holds a run already: continue it with resume={folder}.")
     with Store.open(folder) as store:
+        if store.get("config") is not None:
+            raise RunError(f"{folder} holds a run already: continue it with resume={folder}.")
         store.put("config", asdict(config))
         return _run(config, store, listener)
 
@@ -63,6 +64,7 @@ def resume(folder: Path, listener: Listener) -> Comparison | None:
             raise RunError(f"the run in {folder} was stopped before it began: start it anew.")
         config = config_from_json(saved)
         config.check()  # the trainer's extra may be missing here
+        sweep(folder)
         return _run(config, store, listener)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from reward_synth.feedback.audit import audited
 from reward_synth.files import atomic_write, save_arrays
 from reward_synth.records import Finding, Rejection, Stage
 from reward_synth.reward.canonical import Canonical, Sample, canonical
@@ -19,7 +20,6 @@ from reward_synth.reward.screen import (
     Evidence,
     Exploit,
     Registry,
-    audited,
     diagnose,
     screen,
 )
@@ -124,6 +124,7 @@ class Screening:
         return replace(
             candidate.rejected(Rejection(Stage.SCREEN, finding.words)),
             findings=(*candidate.findings, finding),
+            audited=False,  # what was tried once is not tried again to see what it is worth
         )
 
     def _known(self, candidate: Candidate, stage: int) -> Known:

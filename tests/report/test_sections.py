@@ -20,7 +20,7 @@ from reward_synth.report.map import scaled
 from reward_synth.report.marks import Fate, fate, marks, shades
 from reward_synth.report.run import Curve, Incumbent, read_run
 from reward_synth.report.rungs import rungs
-from reward_synth.report.tallies import Share, false_rejects, screens, tallies
+from reward_synth.report.tallies import Share, screens, tallies
 from reward_synth.report.tree import family_tree
 from reward_synth.search.archive import Archive
 from reward_synth.search.candidate import Candidate, Standing
@@ -171,22 +171,6 @@ def test_shares_have_wilsons_interval():
 def test_screens_are_counted():
     rows = {s.name: (s.rejected, s.audited, s.remarked) for s in screens(list(KINDS.values()))}
     assert rows == {"lint": (1, 0, 0), "duplicate": (1, 0, 0), "exploit": (0, 1, 0)}
-
-
-def test_false_rejects_are_audited_that_reach_the_median_of_the_others():
-    others = [candidate(0, i, float(i)) for i in range(3)]  # median 1
-    audited = {"audited": True, "findings": (EXPLOIT,)}
-    found = false_rejects(
-        [
-            *others,
-            candidate(0, 3, 1.0, **audited),
-            candidate(0, 4, 0.5, **audited),
-            candidate(0, 5, standings=(standing(0.0, kept=False),), **audited),
-            candidate(0, 6, **audited),  # waits
-            candidate(1, 0, 9.0, **audited),  # has nobody to be compared with
-        ]
-    )
-    assert (found.count, found.of) == (1, 3)
 
 
 def test_tallies_count_what_improved_on_its_parent():

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import errno
 import json
-import random
 import shutil
-import signal
-import subprocess
-import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -179,47 +175,6 @@ def test_resuming_a_finished_run_says_it_again_and_does_nothing(finished):
     assert not any(text.startswith(("generation", "final")) for text in ear.heard)
 
 
-SITTING = """
-import json, pathlib, shutil, sys
-from reward_synth.search.config import config_from_json
-from reward_synth.search.loop import resume, start
-from reward_synth.search.store import INCUMBENT, Store
-from tests.search.test_loop import Ear
-
-class Loud(Ear):
-    def tick(self, tick):
-        print(tick.done, flush=True)
-
-folder = pathlib.Path(sys.argv[1])
-begun = False
-if (folder / "run.db").exists():
-    with Store.read(folder) as store:
-        begun = store.get("config") is not None
-if begun:
-    resume(folder, Loud())
-else:
-    shutil.rmtree(folder, ignore_errors=True)
-    start(config_from_json(json.loads(sys.argv[2])), folder, Loud())
-"""
-
-
-def test_killed_at_random_points_a_run_ends_the_same(finished, config, tmp_path):
-    whole, _, _ = finished
-    folder, dice = tmp_path / "run", random.Random(0)
-    settings = json.dumps(asdict(replace(config, isolate=True, checkpoint_s=0.0)))
-    command = [sys.executable, "-c", SITTING, str(folder), settings]
-    # 24 iterations in all: a few of them into each sitting, and then wherever the kill falls
-    for ticks in (dice.randint(0, 6) for _ in range(4)):
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sitting:
-            assert sitting.stdout is not None
-            for _ in range(ticks):
-                assert sitting.stdout.readline(), "the run ended too soon to be killed"
-            time.sleep(dice.uniform(0.0, 2.0) if ticks == 0 else dice.uniform(0.0, 0.1))
-            sitting.send_signal(signal.SIGKILL)
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    assert results(folder) == results(whole)
-
-
 def test_ctrl_c_keeps_what_is_done(config, finished, tmp_path):
     class Impatient(Ear):
         def generation(self, archive, best, total):
@@ -377,6 +332,20 @@ def test_an_answer_that_was_paid_for_is_not_asked_for_again(config, tmp_path):
 def test_a_folder_that_holds_a_run_is_not_begun_again(finished, config):
     with pytest.raises(RunError, match="resume="):
         start(config, finished[0], Ear())
+
+
+def test_a_run_that_was_stopped_before_it_began_is_begun_anew(config, tmp_path):
+    with Store.open(tmp_path / "run"):
+        pass
+    with pytest.raises(RunError, match="start it anew"):
+        resume(tmp_path / "run", Ear())
+    quick = replace(
+        config,
+        search=replace(PLAIN, generations=1, candidates=1),
+        final=FinalSettings(trainings=0),
+    )
+    start(quick, tmp_path / "run", Ear())
+    assert len(results(tmp_path / "run")["candidates"]) == 1
 
 
 def test_two_runs_in_one_folder(finished, tmp_path):

@@ -184,3 +184,26 @@ def test_a_run_from_before_there_were_answers_has_none(tmp_path):
         store._db.execute("DROP TABLE preferences")
     with Store.read(tmp_path) as store:
         assert store.preferences() == []
+
+
+def test_of_a_write_that_was_cut_off_there_is_nothing(tmp_path):
+    """A kill or a power cut leaves any number of a write-ahead log's bytes."""
+    whole, done = tmp_path / "whole", Candidate(0, 0, "initial", (), "offline")
+    with Store.open(whole) as store:
+        sizes = []
+        for i in range(4):
+            store.finish_job(f"job{i}", i, "training", Spent(env_steps=1), [replace(done, index=i)])
+            sizes.append((whole / "run.db-wal").stat().st_size)
+        database, log = (whole / "run.db").read_bytes(), (whole / "run.db-wal").read_bytes()
+    cuts = sorted({*sizes, *(size - 1 for size in sizes), *range(sizes[0], sizes[-1], 1999)})
+    for cut in cuts:
+        folder = tmp_path / f"cut_{cut}"
+        folder.mkdir()
+        (folder / "run.db").write_bytes(database)
+        (folder / "run.db-wal").write_bytes(log[:cut])
+        survived = sum(size <= cut for size in sizes)
+        for opened in (Store.read, Store.open):
+            with opened(folder) as store:
+                jobs = [store.job(f"job{i}") for i in range(4)]
+                assert jobs == [*range(survived), *[None] * (4 - survived)]
+                assert store.spent().env_steps == len(store.candidates()) == survived

@@ -5,10 +5,9 @@
 
 A fatal finding means that a training would be wasted, as far as can be told; a tenth of the
 rewards that are turned down is trained all the same, to know how often that is wrong
-(``audit``).
+(``feedback.audit``).
 """
 
-from reward_synth.reward.screen.audit import FalseRejects, audited, did_well, false_rejects
 from reward_synth.reward.screen.episodes import Episodes
 from reward_synth.reward.screen.evidence import Evidence
 from reward_synth.reward.screen.exploits import Exploit, diagnose
@@ -19,11 +18,7 @@ __all__ = [
     "Episodes",
     "Evidence",
     "Exploit",
-    "FalseRejects",
     "Registry",
-    "audited",
     "diagnose",
-    "did_well",
-    "false_rejects",
     "screen",
 ]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reward_synth.reward.screen import FalseRejects, audited, did_well, false_rejects
+from reward_synth.feedback.audit import FalseRejects, audited, did_well, false_rejects
 
 
 def test_a_tenth_is_audited_by_seed():
