@@ -19,6 +19,7 @@ from reward_synth.search.listener import Silence, Tick
 from reward_synth.search.store import Store
 
 WORK = {
+    "explore": "screening",
     "screen": "screening",
     "distances": "screening",
     "generation": "racing",

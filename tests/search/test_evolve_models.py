@@ -85,7 +85,7 @@ def test_at_first_they_take_turns_in_every_lineage():
     briefs = Evolve().briefs(Archive((), 0, MODELS), SETTINGS, np.random.default_rng(0))
     assert {b.operator for b in briefs} == {Operator.INITIAL}
     places = sorted((b.lineage, b.model) for b in briefs)
-    assert places == sorted([(0, 0), (0, 1), (1, 0), (1, 1)] * 2)
+    assert places == sorted([(0, 0), (0, 1), (1, 0), (1, 1)] * 3)
 
 
 def test_one_model_changes_no_decision():

@@ -319,7 +319,9 @@ def test_killed_wherever_an_answer_is_on_its_way(server, tmp_path):  # noqa: F81
     places = [(proposal["prompt"], proposal["answer"]) for proposal in proposals]
     assert check_the_places(places) > count / 2
     check_the_books(moody, tmp_path, kills=range(len(wheres)))
-    assert len(kept(tmp_path)) == count - sum("not asked" in p["problem"] for p in proposals)
+    unanswered = sum(proposal["tokens"] == 0 for proposal in proposals)
+    assert unanswered <= 2  # whose server was in a bad mood too often
+    assert len(kept(tmp_path)) == count - unanswered
 
 
 def check_the_books_so_far(moody, folder, where):

@@ -114,7 +114,9 @@ def test_the_loop_trains_by_it_and_says_so_once(config, tmp_path, monkeypatch): 
     monkeypatch.setattr("reward_synth.search.rungs._FEWEST_PAIRS", 1)
     monkeypatch.setattr("reward_synth.search.rungs._USEFUL", 1.1)  # whatever they are
     ear, folder = Ear(), tmp_path / "run"
-    start(replace(config, final=replace(config.final, trainings=0)), folder, ear)
+    search = replace(config.search, rungs=(0.2, 0.4), keep=(0.67, 0.34))
+    final = replace(config.final, trainings=0)
+    start(replace(config, search=search, final=final), folder, ear)
     resume(folder, ear)
     with Store.read(folder) as store:
         events = [detail for _, kind, detail in store.events() if kind == "rungs"]

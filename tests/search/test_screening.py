@@ -95,8 +95,8 @@ def test_what_was_turned_down_costs_no_training(screened):
     assert len(trained) == 3
     most = 3 * (settings.search.steps + settings.search.episodes * 20)
     assert 3 * settings.search.steps < ledger["gen_00/train"] <= most
-    assert ledger["gen_00/screen"] == EXPLORED
-    assert ledger["gen_01/screen"] == 0
+    assert ledger["explore"] == EXPLORED
+    assert ledger["gen_00/propose"] == ledger["gen_01/propose"] == 0
 
 
 def test_the_same_program_written_otherwise_is_a_duplicate(screened):
@@ -134,19 +134,23 @@ def test_another_process_says_the_same(screened):
     ]
     earlier = [c for c in judged.values() if c.generation == 0]
     trainer = make_trainer(settings, folder, None, lambda *_: None)
-    again, spent = trainer.screen(unjudged[5:], earlier)
-    assert spent.env_steps == 0
+    again = trainer.screen(unjudged[5:], earlier)
     for candidate in again:
         assert candidate.findings == judged[candidate.id].findings
         assert candidate.rejection == judged[candidate.id].rejection
     with Store.read(folder) as store:
-        assert trainer.distances(earlier) == store.get("distances")
+        assert trainer.distances(tuple(judged.values())) == store.get("distances")
 
 
 def test_audited_are_trained_scored_and_built_upon(config, tmp_path):  # noqa: F811
     """A model that knows nothing better, of which all is trained for the record."""
     settings = asking(
-        config, tmp_path / "answers", [RENT[:2], RENT[2:]], audit=1.0, strategy="evolve"
+        config,
+        tmp_path / "answers",
+        [RENT[:2], RENT[2:]],
+        audit=1.0,
+        strategy="eureka_elitist",
+        duplicates=0.0,
     )
     ear = Ear()
     start(settings, tmp_path / "run", ear)

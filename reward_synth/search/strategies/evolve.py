@@ -51,11 +51,11 @@ class Evolve:
     ) -> tuple[Brief, ...]:
         """See ``Strategy.briefs``."""
         if not archive.scored:  # broadly at first: what is never tried cannot be built on
-            count = round(_BREADTH * settings.candidates)
-            return tuple(
+            first = [
                 Brief(Operator.INITIAL, failures=failures(archive), lineage=i % settings.lineages)
-                for i in range(count)
-            )
+                for i in range(round(_BREADTH * settings.candidates))
+            ]
+            return _with_models(archive, first, settings.lineages, rng)
         alive = _alive(archive, settings.lineages)
         operators = [
             op for op in _EXPECTED if settings.fit_weights or op is not Operator.PARAMETERS
