@@ -31,13 +31,13 @@ from reward_synth.search.failure import WorkerError
 from reward_synth.search.listener import (
     Comparison,
     Listener,
-    Tick,
     comparison_from_json,
     comparison_json,
 )
 from reward_synth.search.memory import examples_of, leave
 from reward_synth.search.proposals import propose_generation, trains
 from reward_synth.search.recovery import once_more, train_all
+from reward_synth.search.reporter import ProgressReporter
 from reward_synth.search.rungs import Ladder, ladder_of
 from reward_synth.search.seeds import derive_seed
 from reward_synth.search.store import INCUMBENT, Spent, Store
@@ -399,27 +399,3 @@ def _typical(score: Score) -> int:
 
 def _failed(candidate: Candidate) -> bool:
     return candidate.rejection is not None and candidate.rejection.stage is Stage.TRAIN
-
-
-class ProgressReporter:
-    """Turns a training's progress into ticks, and stops it when the time is up."""
-
-    def __init__(self, budget: Budget, store: Store, listener: Listener) -> None:
-        self._budget = budget
-        self._store = store
-        self._listener = listener
-        self._total = 0
-        self._began = 0.0
-        self._spent = Spent()
-
-    def begin(self, title: str, total: int) -> None:
-        """Announce a training of ``total`` environment steps."""
-        self._total, self._began, self._spent = total, time.monotonic(), self._store.spent()
-        self._listener.training(title)
-
-    def tick(self, done: int, fitness: float) -> None:
-        """Report ``done`` steps; raises ``BudgetError`` if the time is up."""
-        seconds = time.monotonic() - self._began
-        spent = self._spent + Spent(env_steps=done, seconds=seconds)
-        self._listener.tick(Tick(done, self._total, fitness, spent, self._budget.settings))
-        self._budget.check_seconds()

@@ -22,9 +22,10 @@ from reward_synth.rollout.video import VideoWorker
 from reward_synth.search.budget import Budget
 from reward_synth.search.config import RunConfig, config_from_json
 from reward_synth.search.costs import TaskFacts
-from reward_synth.search.generations import ProgressReporter, Search
+from reward_synth.search.generations import Search
 from reward_synth.search.listener import Comparison, Listener
 from reward_synth.search.recovery import once_more
+from reward_synth.search.reporter import ProgressReporter
 from reward_synth.search.seeds import derive_seed
 from reward_synth.search.store import Store
 from reward_synth.search.training_process import training_for
