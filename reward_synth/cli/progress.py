@@ -93,7 +93,6 @@ class PlainProgress(_Tables):
 
     def training(self, title: str) -> None:
         """Print the title."""
-        self._end()
         self._began = self._said = self._clock()
         self.notice(_capitalized(title))
 
@@ -115,17 +114,8 @@ class PlainProgress(_Tables):
         ]
         self.notice(f"  {', '.join(fact for fact in facts if fact)}; spent {spending(tick)}")
 
-    def generation(self, archive: Archive, best: Candidate | None, total: int) -> None:
-        """Print that the training ended, and the generation's table."""
-        self._end()
-        super().generation(archive, best, total)
-
-    def comparison(self, comparison: Comparison, best: Candidate) -> None:
-        """Print that the training ended, and the comparison's table."""
-        self._end()
-        super().comparison(comparison, best)
-
-    def _end(self) -> None:
+    def trained(self) -> None:
+        """Print how long the training took."""
         tick, self._last = self._last, None
         if tick is not None:
             seconds = max(self._clock() - self._began, 1e-9)
@@ -171,6 +161,10 @@ class LiveProgress(_Tables):
         if not self._bar.task_ids:
             self._bar.add_task("", total=tick.total)
         self._bar.update(self._bar.task_ids[0], completed=tick.done, total=tick.total)
+
+    def trained(self) -> None:
+        """Take the bar away."""
+        self._reset("Scoring")
 
     def generation(self, archive: Archive, best: Candidate | None, total: int) -> None:
         """Print the generation's table; what comes next has no steps to count."""

@@ -240,6 +240,7 @@ class Search:
                 self._costs.training(entrants, ladder),
             )
             self._train(job, generation, candidates, ladder)
+            self._progress.end()
             candidates = self._store.candidates(generation)
         if self._noted("generation", number=generation):
             return candidates
@@ -344,6 +345,7 @@ class Search:
         )
         again, spent = self._safely(lambda: self._training.rerun(again, f"{job}.npz"))
         self._store.finish_job(job, [c.id for c in again], "training again", spent, again)
+        self._progress.end()
         return True
 
     def _comparison(self, best: Candidate) -> Comparison | None:
@@ -364,6 +366,7 @@ class Search:
             comparison, spent = self._safely(lambda: self._training.comparison(best))
             saved = comparison_json(comparison, best)
             self._store.finish_job("final/train", saved, "final comparison", spent)
+            self._progress.end()
         self._store.put("result", saved)
         comparison = comparison_from_json(saved)
         final = self._store.folder / "final"

@@ -80,6 +80,10 @@ class Listener(Protocol):
         """The training goes on; called about once a second or more often."""
         ...
 
+    def trained(self) -> None:
+        """The training is over."""
+        ...
+
     def generation(self, archive: Archive, best: Candidate | None, total: int) -> None:
         """A generation is scored, the last in the archive; the search would end with ``best``."""
         ...
@@ -100,6 +104,9 @@ class Silence:
 
     def tick(self, tick: Tick) -> None:
         """See ``Listener.tick``."""
+
+    def trained(self) -> None:
+        """See ``Listener.trained``."""
 
     def generation(self, archive: Archive, best: Candidate | None, total: int) -> None:
         """See ``Listener.generation``."""

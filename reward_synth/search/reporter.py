@@ -25,6 +25,10 @@ class ProgressReporter:
         self._total, self._began, self._spent = total, time.monotonic(), self._store.spent()
         self._listener.training(title)
 
+    def end(self) -> None:
+        """Say that the training is over."""
+        self._listener.trained()
+
     def tick(self, done: int, fitness: float) -> None:
         """Report ``done`` steps; raises ``BudgetError`` if the time is up."""
         seconds = time.monotonic() - self._began

@@ -66,10 +66,12 @@ def tell(listener: Listener, after_tick: object = None) -> None:
         listener.tick(make_tick(k * STEPS // 48, fitness=math.nan if k < 4 else k / 8))
         if callable(after_tick):
             after_tick()
+    listener.trained()
     listener.generation(ARCHIVE, CANDIDATES[2], 1)
     listener.training("final comparison: 12 trainings from scratch")
     listener.tick(make_tick(STEPS // 2, 5.0))
     if callable(after_tick):
         after_tick()
     listener.tick(make_tick(STEPS, 6.0))
+    listener.trained()
     listener.comparison(COMPARISON, CANDIDATES[2])

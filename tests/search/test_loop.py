@@ -41,6 +41,9 @@ class Ear:
     def training(self, title):
         self.heard.append(title)
 
+    def trained(self):
+        self.heard.append("trained")
+
     def tick(self, tick):
         assert tick.done <= tick.total
         assert tick.spent.env_steps >= tick.done
