@@ -13,7 +13,7 @@ human-normalised scale.
 
 A line of the output is a search; one that is there is not run again, and one that was stopped
 is continued: after Ctrl-C give the same command again. With any --llm but offline the same
-command compares the strategies with a live model. benchmarks/search_tables.py makes tables and
+command compares the strategies with a live model. `python -m benchmarks.search_tables` makes tables and
 plots of the output.
 """
 

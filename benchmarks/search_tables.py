@@ -1,12 +1,15 @@
 """Tables and plots of benchmarks/search.py's output.
 
-    .venv/bin/python benchmarks/search_tables.py [--input benchmarks/results/search.jsonl]
+    .venv/bin/python -m benchmarks.search_tables [--input benchmarks/results/search.jsonl]
 
 Prints Markdown tables, writes them beside the input as .md and the curves as .png.
 
 A score is the mean held-out fitness M of the reward that a search stands by, over trainings
 from scratch with fresh seeds, human-normalised: (M - S) / |H - S|, S the sparse reward's, H the
 expert's (Ma et al. 2024, "Eureka", section 4.1, where scores are clipped to [0, 3], as here).
+Where the expert and the sparse reward end alike, that scale has next to no length and nearly all
+scores are clipped; so each search's place among all of its task is shown as well, 0 for the last
+and 1 for the first, by the same numbers before they are clipped.
 Over tasks and searches: interquartile means with 95% stratified bootstrap intervals, and the
 probability of improvement, the mean over tasks of P(X > Y) (Agarwal et al. 2021, "Deep
 Reinforcement Learning at the Edge of the Statistical Precipice", section 4).
@@ -14,6 +17,7 @@ Reinforcement Learning at the Edge of the Statistical Precipice", section 4).
 
 import argparse
 import json
+import math
 from collections import defaultdict
 from pathlib import Path
 
@@ -51,7 +55,7 @@ def load(path: Path) -> tuple[dict, dict]:
     return references, searches
 
 
-def curves(lines: dict, references: dict, axis: str) -> Curves:
+def curves(lines: dict, references: dict, axis: str, highest: float = HIGHEST) -> Curves:
     """What each search stood by when so much of the largest total on ``axis`` was spent."""
     found = {}
     for task, by_seed in lines.items():
@@ -60,7 +64,8 @@ def curves(lines: dict, references: dict, axis: str) -> Curves:
         for _, line in sorted(by_seed.items()):
             at = np.array([point[axis] for point in line["points"]], float)
             held_out = np.array([np.mean(point["held_out"]) for point in line["points"]])
-            scores = np.clip((held_out - sparse) / abs(expert - sparse), 0.0, HIGHEST)
+            scores = (held_out - sparse) / abs(expert - sparse)
+            scores = np.clip(scores, 0.0, highest) if np.isfinite(highest) else scores
             total = line["key"][3] * line["key"][4] if axis == "env_steps" else extent(lines, axis)
             place = np.searchsorted(at, GRID * total, side="right") - 1
             rows.append(np.where(place >= 0, scores[place], 0.0))  # before: as good as sparse
@@ -109,13 +114,32 @@ def reaches(found: Curves, score: float) -> float | None:
     return float(GRID[above[0]]) if len(above) else None
 
 
-def main_table(names: list[str], ends: dict[str, Curves], rng: np.random.Generator) -> str:
+def places(ends: dict[str, Curves]) -> dict[str, dict[str, np.ndarray]]:
+    """Where each search ends among all of its task, from 0, the last, to 1; by strategy, task."""
+    placed: dict[str, dict[str, np.ndarray]] = {name: {} for name in ends}
+    for task in next(iter(ends.values())):
+        finals = [found[task][:, -1] for found in ends.values()]
+        ranks = scipy.stats.rankdata(np.concatenate(finals))
+        shares = (ranks - 1) / max(1, len(ranks) - 1)
+        bounds = np.cumsum([len(final) for final in finals])[:-1]
+        for name, mine in zip(ends, np.split(shares, bounds), strict=True):
+            placed[name][task] = mine
+    return placed
+
+
+def main_table(
+    names: list[str],
+    ends: dict[str, Curves],
+    unclipped: dict[str, Curves],
+    rng: np.random.Generator,
+) -> str:
     """A row for each strategy, against the first."""
     rows = [
-        "| strategy | score (IQM) | 95% | below the expert | improvement of evolve over it | "
-        "evolve is there after |",
-        "|---|---|---|---|---|---|",
+        "| strategy | score (IQM) | 95% | place | 95% | below the expert | improvement of evolve "
+        "over it | evolve is there after |",
+        "|---|---|---|---|---|---|---|---|",
     ]
+    placed = places(unclipped)
     for name in names:
         found = ends[name]
         score = float(iqm(list(found.values()))[-1])
@@ -125,13 +149,21 @@ def main_table(names: list[str], ends: dict[str, Curves], rng: np.random.Generat
         below = np.mean(np.concatenate([s[:, -1] for s in found.values()]) < 1.0)
         against = there = ""
         if name != "evolve" and "evolve" in ends:
-            p, p_low, p_high = improvement(ends["evolve"], found, rng)
+            p, p_low, p_high = improvement(unclipped["evolve"], unclipped[name], rng)
             against = f"{p:.2f} [{p_low:.2f}, {p_high:.2f}]"
             share = reaches(ends["evolve"], score)
             there = "not within the budget" if share is None else f"{share:.0%} of the steps"
+        place = np.concatenate(list(placed[name].values())).mean()
+        p_low, p_high = np.percentile(
+            [
+                np.concatenate([rng.choice(x, len(x)) for x in placed[name].values()]).mean()
+                for _ in range(RESAMPLES)
+            ],
+            [2.5, 97.5],
+        )
         rows.append(
-            f"| {name} | {score:.2f} | [{low:.2f}, {high:.2f}] | {below:.0%} | {against} | "
-            f"{there} |"
+            f"| {name} | {score:.2f} | [{low:.2f}, {high:.2f}] | {place:.2f} | [{p_low:.2f}, "
+            f"{p_high:.2f}] | {below:.0%} | {against} | {there} |"
         )
     return "\n".join(rows)
 
@@ -222,9 +254,12 @@ def main() -> None:
         if len(names) < 2:
             continue
         ends = {name: curves(searches[name], references, "env_steps") for name in names}
+        unclipped = {
+            name: curves(searches[name], references, "env_steps", math.inf) for name in names
+        }
         tables += [
             f"## {title}",
-            main_table(names, ends, rng),
+            main_table(names, ends, unclipped, rng),
             task_table(names, ends, references),
         ]
     if "evolve" in searches:
