@@ -13,8 +13,8 @@ human-normalised scale.
 
 A line of the output is a search; one that is there is not run again, and one that was stopped
 is continued: after Ctrl-C give the same command again. With any --llm but offline the same
-command compares the strategies with a live model. `python -m benchmarks.search_tables` makes tables and
-plots of the output.
+command compares the strategies with a live model. Tables and plots of the output:
+python -m benchmarks.search_tables.
 """
 
 import argparse
