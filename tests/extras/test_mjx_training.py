@@ -150,7 +150,7 @@ def test_continuing_equals_not_stopping(task, tmp_path):
         )
 
     def pull_plug(done, progress):
-        if done == 3 * CONFIG.batch:
+        if done == 3 * CONFIG.batch * len(members):
             raise PulledPlugError
 
     with pytest.raises(PulledPlugError):
