@@ -16,6 +16,7 @@ import numpy as np
 
 from reward_synth.errors import BudgetError, RunError
 from reward_synth.feedback.scores import Score
+from reward_synth.files import sweep
 from reward_synth.propose.library import Example
 from reward_synth.propose.proposer import Context, Proposer
 from reward_synth.records import Stage
@@ -390,6 +391,7 @@ class Search:
 
     def _finish(self) -> None:
         self._videos.wait()
+        sweep(self._store.folder)  # of a training process that was killed while it wrote
         self._budget.seconds()
 
 
