@@ -21,6 +21,7 @@ from reward_synth.search.config import (
     SearchSettings,
     VideoSettings,
 )
+from reward_synth.search.listener import Silence
 from reward_synth.search.loop import start
 from reward_synth.search.store import INCUMBENT, Store
 from reward_synth.search.strategies import STRATEGIES
@@ -29,15 +30,6 @@ from reward_synth.train.config import TRANSFORMS, PPOConfig
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "search.md").read_text(encoding="utf-8")
 PRESETS = ROOT / "reward_synth" / "conf" / "search"
-
-
-class Deaf:
-    """A listener that does not care."""
-
-    def ignore(self, *_):
-        pass
-
-    notice = training = tick = generation = comparison = ignore
 
 
 @pytest.fixture
@@ -70,7 +62,7 @@ def test_the_strategy_of_the_guide_searches(point_task_folder, tmp_path):
         video=VideoSettings(enabled=False),
         isolate=False,
     )
-    start(settings, folder, Deaf())
+    start(settings, folder, Silence())
     with Store.read(folder) as store:
         candidates, chosen = store.candidates(), store.get("best")
         incumbents = [detail["best"] for _, kind, detail in store.events() if kind == INCUMBENT]
