@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import jax
 import jax.numpy as jnp
@@ -39,6 +40,7 @@ def traced_reward(traced: TracedReward, task: Task) -> Reward | Rejection:
     return described_reward(traced, task.description)
 
 
+@lru_cache(maxsize=128)  # what is screened, compared and trained is compiled once
 def described_reward(traced: TracedReward, description: TaskDescription) -> Reward | Rejection:
     """Load a generated reward for whatever has this description; see ``traced_reward``."""
     function = load(traced, description)

@@ -55,6 +55,7 @@ class Screening:
     shared: Registry | None
     _samples: dict[int, Sample] = field(init=False, default_factory=dict)
     _forms: dict[tuple[int, str], Canonical] = field(init=False, default_factory=dict)
+    _gathered: tuple[int, Evidence] | None = field(init=False, default=None)
 
     def screen(
         self, candidates: Sequence[Candidate], earlier: Sequence[Candidate]
@@ -68,9 +69,9 @@ class Screening:
           candidates: of the generation.
           earlier: of all generations before.
         """
-        settings, explored = self.config.search, self.explored()
-        evidence = self._evidence(explored, earlier) if settings.screens else None
-        stage = self._stage(explored, earlier) if settings.duplicates else None
+        settings = self.config.search
+        evidence = self._evidence(candidates, earlier) if settings.screens else None
+        stage = self._stage(earlier) if settings.duplicates else None
         known = [self._known(c, stage) for c in earlier if c.terms] if stage is not None else []
         done = []
         for candidate in candidates:
@@ -88,8 +89,7 @@ class Screening:
     def distances(self, candidates: Sequence[Candidate]) -> dict[str, list]:
         """Return the EPIC distances of all pairs of candidates: {"ids": ..., "matrix": ...}."""
         traced = [c for c in candidates if c.score is not None]
-        explored = self.explored()
-        stage = self._stage(explored, candidates)
+        stage = self._stage(candidates)
         forms = [self._form(c, stage).epic for c in traced]
         matrix = np.round(distance_matrix(forms), 3).tolist()
         return {"ids": [c.id for c in traced], "matrix": matrix}
@@ -98,6 +98,9 @@ class Screening:
         """Load a traced candidate's reward, or say why there is none."""
         if candidate.rejection is not None and not candidate.audited:
             return candidate.rejection
+        return self._traced(candidate)
+
+    def _traced(self, candidate: Candidate) -> Reward | Rejection:
         return traced_reward(load_traced(candidate, self.folder), self.task)
 
     def _screened(self, candidate: Candidate, reward: Reward, evidence: Evidence) -> Candidate:
@@ -136,36 +139,43 @@ class Screening:
         assert candidate.program is not None
         key = stage, candidate.program.source
         if key not in self._forms:
-            reward = traced_reward(load_traced(candidate, self.folder), self.task)
+            reward = self._traced(candidate)
             assert isinstance(reward, Reward)
             self._forms[key] = canonical(reward, self._samples[stage])
         return self._forms[key]
 
-    def _stage(self, explored: Transitions, earlier: Sequence[Candidate]) -> int:
+    def _stage(self, earlier: Sequence[Candidate]) -> int:
         """Draw the sample that rewards are compared on; return its number.
 
         While nothing is trained it is of random actions, and from then on half of the first
         generation's policies, so that all later candidates are compared on the same steps.
         """
-        first = [self._rollouts(c) for c in earlier if c.score and c.generation == 0]
+        first = [c for c in earlier if c.score and c.generation == 0]
         stage = 1 if first else 0
         if stage not in self._samples:
-            steps = explored
+            steps = self.explored()
             if first:
                 rng = np.random.default_rng(derive_seed(self.config.seed, "sample"))
-                trained = Transitions.join([rollouts.transitions for rollouts in first])
-                steps = Transitions.join([explored, trained.sample(len(explored), rng)])
+                trained = Transitions.join([self._rollouts(c).transitions for c in first])
+                steps = Transitions.join([steps, trained.sample(len(steps), rng)])
             seed = derive_seed(self.config.seed, "compare")
             self._samples[stage] = Sample.draw(steps, seed, **_COMPARED)
         return stage
 
-    def _evidence(self, explored: Transitions, earlier: Sequence[Candidate]) -> Evidence:
+    def _evidence(self, candidates: Sequence[Candidate], earlier: Sequence[Candidate]) -> Evidence:
+        """Gather what is known before a generation, once: it is screened again when mended."""
+        number = candidates[0].generation
+        if self._gathered is None or self._gathered[0] != number:
+            self._gathered = number, self._gather(earlier)
+        return self._gathered[1]
+
+    def _gather(self, earlier: Sequence[Candidate]) -> Evidence:
         exploits = self._exploits(earlier)
         trained = [self._episodes(c) for c in self._remembered(earlier)]
         rng = np.random.default_rng(derive_seed(self.config.seed, "evidence", len(earlier)))
         return Evidence.of(
             self.task,
-            explored,
+            self.explored(),
             discount=self.config.train.discount,
             trained=Episodes.join([e.thinned(_STEPS_OF_AN_EPISODE, rng) for e in trained])
             if trained
