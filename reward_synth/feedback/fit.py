@@ -14,6 +14,7 @@ from scipy.special import expit, log_expit
 
 from reward_synth.feedback.preferences import Verdict
 from reward_synth.reward.rewards import Reward
+from reward_synth.reward.transitions import batches
 from reward_synth.reward.verify import BatchedReward
 from reward_synth.rollout.segments import Segments
 
@@ -22,7 +23,6 @@ _FOLDS = 5
 _PRIOR = 1.0  # standard deviation of a weight's log ratio to what it was: a factor of e
 _RATIONALITY_PRIOR = 2.0  # of the logarithm of the teacher's rationality
 _MOST = math.log(1000.0)  # either way, for both
-_STEPS_AT_ONCE = 2048  # as in ``reward.transitions``
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,11 +220,7 @@ def _returns(
     reward: Reward, segments: Segments
 ) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Return a function from (W,) weights to (n,) sums of rewards and (n, W) their derivatives."""
-    transitions, steps = segments.transitions, _with_slopes(reward.function)
-    parts = []
-    for begin in range(0, len(transitions), _STEPS_AT_ONCE):
-        places = np.arange(begin, min(begin + _STEPS_AT_ONCE, len(transitions)))
-        parts.append((transitions.take(np.resize(places, _STEPS_AT_ONCE)), len(places)))
+    parts, steps = list(batches(segments.transitions)), _with_slopes(reward.function)
 
     def returns(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         values, slopes = [], []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,8 @@ from reward_synth.reward.rewards import Reward
 
 # As many as PPO's default batch: a reward that was compiled for one is compiled for the other.
 STEPS_AT_ONCE = 2048
+
+_ARRAYS = ("state", "action", "next_state")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,12 +35,7 @@ class Transitions:
     @classmethod
     def join(cls, parts: Sequence[Transitions]) -> Transitions:
         """Return the steps of all parts, one part after the other."""
-        return cls(
-            *(
-                np.concatenate([getattr(part, name) for part in parts])
-                for name in ("state", "action", "next_state")
-            )
-        )
+        return cls(*(np.concatenate([getattr(p, name) for p in parts]) for name in _ARRAYS))
 
     def take(self, indices: np.ndarray) -> Transitions:
         """Return the steps at these places, as often as they are named."""
@@ -47,6 +44,19 @@ class Transitions:
     def sample(self, count: int, rng: np.random.Generator) -> Transitions:
         """Draw ``count`` steps, each at most once; all of them if there are fewer."""
         return self.take(rng.permutation(len(self))[:count])
+
+
+def batches(transitions: Transitions) -> Iterator[tuple[Transitions, int]]:
+    """Yield the steps ``STEPS_AT_ONCE`` at a time, and how many count of each batch.
+
+    The last repeats some, to fill up: nothing is compiled for its length.
+    """
+    for start in range(0, len(transitions), STEPS_AT_ONCE):
+        count = min(STEPS_AT_ONCE, len(transitions) - start)
+        some = [getattr(transitions, name)[start : start + count] for name in _ARRAYS]
+        if count < STEPS_AT_ONCE:
+            some = [np.resize(array, (STEPS_AT_ONCE, array.shape[1])) for array in some]
+        yield Transitions(*some), count
 
 
 def measure(
@@ -61,15 +71,8 @@ def measure(
     """
     weights = reward.weights if weights is None else weights
     values, terms = [np.zeros(0, np.float32)], [np.zeros((0, len(reward.terms)), np.float32)]
-    for start in range(0, len(transitions), STEPS_AT_ONCE):
-        count = min(STEPS_AT_ONCE, len(transitions) - start)
-        some = [
-            array[start : start + count]
-            for array in (transitions.state, transitions.action, transitions.next_state)
-        ]
-        if count < STEPS_AT_ONCE:
-            some = [np.resize(array, (STEPS_AT_ONCE, array.shape[1])) for array in some]
-        of_steps, of_terms = reward.function(*some, weights)
+    for some, count in batches(transitions):
+        of_steps, of_terms = reward.function(some.state, some.action, some.next_state, weights)
         values.append(np.asarray(of_steps)[:count])
         terms.append(np.asarray(of_terms)[:count])
     return np.concatenate(values), np.concatenate(terms)

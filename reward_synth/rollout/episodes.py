@@ -14,17 +14,13 @@ import numpy as np
 from reward_synth.files import atomic_write, save_arrays
 from reward_synth.reward.rewards import Reward
 from reward_synth.reward.screen.episodes import Episodes
-from reward_synth.reward.transitions import Transitions
+from reward_synth.reward.transitions import Transitions, batches, measure
 from reward_synth.sim.cpu import CpuBackend
 from reward_synth.task import batched
 from reward_synth.task.task import Task
 from reward_synth.train.policy import Policy
 
 ENDS = ("terminated", "time limit", "diverged")
-
-# Rewards are computed for this many steps at once: as many as PPO's default batch has, so that
-# they are not compiled again for every length of an evaluation.
-_STEPS_AT_ONCE = 2048
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,8 +151,10 @@ def evaluate(
     for k, reward in enumerate(rewards):
         mine = slice(k * episodes, (k + 1) * episodes)
         happened = np.arange(len(action))[:, None] < length[mine]
-        steps = [x[happened] for x in (state[:-1, mine], action[:, mine], state[1:, mine])]
-        values, terms, fitness = _measure(task, reward, *steps)
+        steps = Transitions(
+            *(x[happened] for x in (state[:-1, mine], action[:, mine], state[1:, mine]))
+        )
+        values, terms = measure(reward, steps)
         found.append(
             Rollouts(
                 length=length[mine],
@@ -164,7 +162,7 @@ def evaluate(
                 success=success[mine],
                 state=state[:, mine],
                 action=action[:, mine],
-                fitness=_spread(fitness, happened),
+                fitness=_spread(_fitness(task, steps), happened),
                 reward=_spread(values, happened),
                 terms=_spread(terms, happened),
                 qpos=qpos[:, mine],
@@ -173,22 +171,13 @@ def evaluate(
     return found
 
 
-def _measure(
-    task: Task, reward: Reward, state: np.ndarray, action: np.ndarray, next_state: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return rewards, (b,), terms, (b, T), and fitness, (b,), of b steps."""
-    values, terms, fitness = [], [], []
-    for start in range(0, len(state), _STEPS_AT_ONCE):
-        some = [x[start : start + _STEPS_AT_ONCE] for x in (state, action, next_state)]
-        count = len(some[0])
-        before, applied, after = (  # the last repeat some, to fill up
-            np.resize(x, (_STEPS_AT_ONCE, x.shape[1])) for x in some
-        )
-        of_steps, of_terms = reward.function(before, applied, after, reward.weights)
-        values.append(np.asarray(of_steps)[:count])
-        terms.append(np.asarray(of_terms)[:count])
-        fitness.append(np.asarray(batched.fitness(task, before, applied, after))[:count])
-    return np.concatenate(values), np.concatenate(terms), np.concatenate(fitness)
+def _fitness(task: Task, transitions: Transitions) -> np.ndarray:
+    """Return the fitness, (b,), of b steps."""
+    values = [
+        np.asarray(batched.fitness(task, some.state, some.action, some.next_state))[:count]
+        for some, count in batches(transitions)
+    ]
+    return np.concatenate(values)
 
 
 def _spread(values: np.ndarray, where: np.ndarray) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -35,6 +34,7 @@ from reward_synth.search.training_process import OnProgress
 from reward_synth.search.transforms import as_trained, caps_of
 from reward_synth.task.task import Task
 from reward_synth.train import job, sb3
+from reward_synth.train.history import History, read_history
 from reward_synth.train.policy import Policy
 from reward_synth.train.population import Member
 from reward_synth.train.progress import Progress
@@ -120,7 +120,7 @@ class Trainer:
         seed = self.config.seed
         folders = [self.folder / candidates[k].folder for k in chosen]
         race = self.costs.race(len(chosen), ladder, self._wildcards(number, len(chosen)))
-        results, taken = self._train(
+        results, histories = self._train(
             [
                 Member(
                     reward,
@@ -134,7 +134,7 @@ class Trainer:
             self.folder / checkpoint,
             race,
         )
-        standings = race.standings([read_history(folder) for folder in folders])
+        standings = race.standings(histories)
         for i, k in enumerate(chosen):
             wildcard = bool(race.rungs) and i in race.wildcards
             done[k] = replace(done[k], standings=standings[i], wildcard=wildcard)
@@ -151,8 +151,10 @@ class Trainer:
         )
         for i, rollout in zip(finished, rollouts, strict=True):
             k = chosen[i]
-            done[k] = self._scored(done[k], rollout, folders[i])
-        return done, Spent(env_steps=taken + evaluated, seconds=time.monotonic() - began)
+            done[k] = self._scored(done[k], rollout, histories[i])
+        return done, Spent(
+            env_steps=self._taken(histories) + evaluated, seconds=time.monotonic() - began
+        )
 
     def rerun(
         self, candidates: Sequence[Candidate], checkpoint: str
@@ -168,7 +170,7 @@ class Trainer:
         counts = [len(c.score.trainings) if c.score else 0 for c in candidates]
         places = list(zip(candidates, counts, strict=True))
         folders = [self.folder / c.folder / f"training_{count}" for c, count in places]
-        results, taken = self._train(
+        results, histories = self._train(
             [
                 Member(
                     reward,
@@ -197,7 +199,9 @@ class Trainer:
                 worst = min(candidate.score.trainings)
                 new = replace(candidate.score, fitness=worst, trainings=(worst,))
             done.append(replace(candidate, score=joined(candidate.score, new)))
-        return done, Spent(env_steps=taken + evaluated, seconds=time.monotonic() - began)
+        return done, Spent(
+            env_steps=self._taken(histories) + evaluated, seconds=time.monotonic() - began
+        )
 
     def comparison(self, best: Candidate) -> tuple[Comparison, Spent]:
         """Train the best, the expert and the sparse reward from scratch with fresh seeds."""
@@ -212,7 +216,7 @@ class Trainer:
         places = [(name, i) for name in rewards for i in range(count)]
         # Paired: the i-th training of each reward has the same seed and the same test episodes.
         folders = [self.folder / "final" / name / f"seed_{i}" for name, i in places]
-        results, taken = self._train(
+        results, histories = self._train(
             [
                 Member(
                     rewards[name], derive_seed(seed, "final", i), caps if name == "found" else None
@@ -246,7 +250,9 @@ class Trainer:
             else None
         )
         comparison = Comparison(self.costs.final_steps, scores, normalized)
-        return comparison, Spent(env_steps=taken + evaluated, seconds=time.monotonic() - began)
+        return comparison, Spent(
+            env_steps=self._taken(histories) + evaluated, seconds=time.monotonic() - began
+        )
 
     def _train(
         self,
@@ -255,10 +261,10 @@ class Trainer:
         steps: int,
         checkpoint: Path,
         race: Race | None = None,
-    ) -> tuple[list[Policy | Rejection], int]:
-        """Train from scratch; the last value is the environment steps that it took."""
+    ) -> tuple[list[Policy | Rejection], list[list[dict[str, Any]]]]:
+        """Train from scratch; return what became of each member, and its iterations."""
         if not members:
-            return [], 0
+            return [], []
 
         def on_iteration(done: int, progress: Sequence[Progress | None]) -> None:
             fitness = [p.fitness for p in progress if p and math.isfinite(p.fitness)]
@@ -275,7 +281,11 @@ class Trainer:
             checkpoint_s=self.config.checkpoint_s,
             on_iteration=on_iteration,
         )
-        return results, sum(len(read_history(f)) for f in folders) * self.config.train.batch
+        return results, [read_history(folder) for folder in folders]
+
+    def _taken(self, histories: Sequence[History]) -> int:
+        """Return the environment steps that trainings took."""
+        return sum(map(len, histories)) * self.config.train.batch
 
     def _evaluate(
         self,
@@ -317,14 +327,13 @@ class Trainer:
     def _caps(self, candidate: Candidate, reward: Reward) -> Caps | None:
         return caps_of(candidate, reward, self.config, self.task, self.folder)
 
-    def _scored(self, candidate: Candidate, rollouts: Rollouts | None, folder: Path) -> Candidate:
+    def _scored(self, candidate: Candidate, rollouts: Rollouts | None, curve: History) -> Candidate:
         assert rollouts is not None
         fitness = rollouts.episode_fitness
         if not np.isfinite(fitness).all():
             return candidate.rejected(
                 Rejection(Stage.TRAIN, "the final policy drives the simulation to NaN.")
             )
-        curve = read_history(folder)
         peaks = [line["fitness"] for line in curve if line["fitness"] is not None]
         result = replace(_score([rollouts]), peak=max(peaks, default=None))
         description = self.task.description
@@ -343,12 +352,6 @@ def train_with(
     from reward_synth.train.sb3 import job as sb3_job
 
     return sb3_job.train
-
-
-def read_history(folder: Path) -> list[dict[str, Any]]:
-    """Return a training's iterations, each a ``Progress`` as JSON has it."""
-    text = (folder / "metrics.jsonl").read_text(encoding="utf-8")
-    return [json.loads(line) for line in text.splitlines()]
 
 
 def _score(rollouts: Sequence[Rollouts]) -> Score:

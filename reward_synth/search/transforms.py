@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from reward_synth.search.candidate import Candidate
 from reward_synth.search.config import RunConfig
 from reward_synth.search.seeds import derive_seed
 from reward_synth.task.task import Task
+from reward_synth.train.history import METRICS, read_history
 from reward_synth.train.memory import out_of_memory
 
 # 2,048 steps: as many as rewards are compiled for.
@@ -55,15 +55,11 @@ def caps_of(
     if config.train.transform != "caps":
         return None
     trained = []
-    for metrics in sorted(folder.glob("gen_*/cand_*/metrics.jsonl")):
-        generation = int(metrics.parts[-3].removeprefix("gen_"))
-        lines = metrics.read_text(encoding="utf-8").splitlines()
-        curve = [json.loads(line) for line in lines]
-        if (
-            generation < candidate.generation
-            and curve
-            and set(reward.terms) & set(curve[0]["terms"])
-        ):
+    for metrics in sorted(folder.glob(f"gen_*/cand_*/{METRICS}")):
+        if int(metrics.parts[-3].removeprefix("gen_")) >= candidate.generation:
+            continue
+        curve = read_history(metrics.parent)
+        if curve and set(reward.terms) & set(curve[0]["terms"]):
             trained.append((program(metrics.parent, task.description), curve))
     if not trained:
         return None

@@ -9,16 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
-from reward_synth.files import atomic_write, save_arrays, write_text
+from reward_synth.files import atomic_write, save_arrays
 from reward_synth.records import Rejection
 from reward_synth.task.task import Task
 from reward_synth.train.config import PPOConfig
+from reward_synth.train.history import write_history
 from reward_synth.train.policy import Policy
 from reward_synth.train.population import Member, Population
 from reward_synth.train.progress import Progress
 from reward_synth.train.race import Race
 
-History = list[list[dict[str, object]]]
+Histories = list[list[dict[str, object]]]  # each member's iterations so far
 
 
 def train(
@@ -62,7 +63,7 @@ def train(
     """
     iterations = config.iterations(steps)
     population = Population(task, members, config, iterations, threads, backend)
-    history: History = [[] for _ in members]
+    history: Histories = [[] for _ in members]
     if checkpoint.is_file():
         history = _restore(population, checkpoint)
     saved = time.monotonic()
@@ -81,7 +82,7 @@ def train(
     for learner, rejection, lines, folder in zip(
         population.learners, population.rejections, history, folders, strict=True
     ):
-        write_text(folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+        write_history(folder, lines)
         if rejection is None:
             policy = Policy.of(learner)
             policy.save(folder / "policy.npz")
@@ -92,19 +93,19 @@ def train(
     return results
 
 
-def _leave_behind(population: Population, race: Race | None, history: History) -> None:
+def _leave_behind(population: Population, race: Race | None, history: Histories) -> None:
     if race is not None:
         for k, standings in enumerate(race.standings(history)):
             if standings and not standings[-1].kept:
                 population.stop(k)
 
 
-def _save(population: Population, history: History, path: Path) -> None:
+def _save(population: Population, history: Histories, path: Path) -> None:
     with atomic_write(path) as file:
         save_arrays(file, {"history": np.array(json.dumps(history)), **population.checkpoint()})
 
 
-def _restore(population: Population, path: Path) -> History:
+def _restore(population: Population, path: Path) -> Histories:
     with np.load(path) as arrays:
         saved = dict(arrays)
     population.restore(saved)

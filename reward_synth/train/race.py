@@ -14,10 +14,9 @@ from typing import Any
 
 import numpy as np
 
-_LATEST = 1 / 6  # of the training so far; longer means order candidates worse (docs/log.md)
+from reward_synth.train.history import History
 
-# One member's iterations so far, each a ``Progress`` as JSON has it.
-History = Sequence[Mapping[str, Any]]
+_LATEST = 1 / 6  # of the training so far; longer means order candidates worse (docs/log.md)
 
 
 @dataclass(frozen=True, slots=True)

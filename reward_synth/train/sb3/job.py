@@ -26,6 +26,7 @@ from reward_synth.sim.vector import Step
 from reward_synth.task import Task
 from reward_synth.train.collect import reset_keys
 from reward_synth.train.config import PPOConfig
+from reward_synth.train.history import write_history
 from reward_synth.train.policy import Policy
 from reward_synth.train.population import Member
 from reward_synth.train.ppo import Health
@@ -71,8 +72,7 @@ def train(
 
         journal = _Journal(member, config, on_progress)
         result = _train_member(task, journal, iterations, threads)
-        lines = [json.dumps(entry.to_json()) + "\n" for entry in journal.history]
-        write_text(folder / "metrics.jsonl", "".join(lines))
+        write_history(folder, [entry.to_json() for entry in journal.history])
         if isinstance(result, Policy):
             result.save(folder / "policy.npz")
         finished[str(k)] = result.reason if isinstance(result, Rejection) else ""
