@@ -23,9 +23,10 @@ import multiprocessing
 import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from reward_synth.search.candidate import audits, finishes
 from reward_synth.search.config import (
     BudgetSettings,
     FinalSettings,
@@ -103,20 +104,8 @@ def run_cell(cell: Cell, work: Path) -> dict:
         noted = [detail for _, kind, detail in store.events() if kind == INCUMBENT]
         candidates = {candidate.id: candidate for candidate in store.candidates()}
         trainings = {id: c.score.trainings for id, c in candidates.items() if c.score}
-        races = [
-            {
-                "generation": c.generation,
-                "standings": [s.low for s in c.standings],
-                "fitness": c.score.fitness if c.score else None,
-                "wildcard": c.wildcard,
-            }
-            for c in candidates.values()
-            if c.standings
-        ]
-        outcomes = [
-            {"stage": c.rejection and c.rejection.stage, "audited": c.audited, "kind": c.kind}
-            for c in candidates.values()
-        ]
+        finished = [asdict(finish) for finish in finishes(candidates.values())]
+        audited = audits(list(candidates.values()))
     found = [detail for detail in noted if detail["best"]]
     # What it ends with comes last, if it stood by it before or not.
     stood_by = list(dict.fromkeys(detail["best"] for detail in reversed(found)))[::-1]
@@ -136,8 +125,8 @@ def run_cell(cell: Cell, work: Path) -> dict:
             }
             for detail in found
         ],
-        "races": races,
-        "outcomes": outcomes,
+        "finishes": finished,
+        "audits": audited,
     }
 
 

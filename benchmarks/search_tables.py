@@ -19,6 +19,7 @@ import argparse
 import json
 import math
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,8 @@ import scipy.stats
 from matplotlib.figure import Figure
 
 from benchmarks.search import ABLATIONS, REFERENCES, STRATEGIES
+from reward_synth.feedback.agreement import Finish, rung_agreement
+from reward_synth.feedback.audit import false_rejects
 
 RESAMPLES = 5000
 GRID = np.linspace(0.0, 1.0, 97)  # of the budget
@@ -74,7 +77,7 @@ def curves(lines: dict, references: dict, axis: str, highest: float = HIGHEST) -
 
 
 def extent(lines: dict, axis: str) -> float:
-    return max(x["points"][-1][axis] for by_seed in lines.values() for x in by_seed.values())
+    return max(line["points"][-1][axis] for line in each(lines))
 
 
 def iqm(scores: list[np.ndarray]) -> np.ndarray:
@@ -187,30 +190,33 @@ def task_table(names: list[str], ends: dict[str, Curves], references: dict) -> s
 
 def race_table(lines: dict) -> str:
     """Kendall's tau of each rung against the final order, over pairs within a generation."""
-    pairs: dict[int, list[int]] = defaultdict(list)
-    wild: dict[int, list[int]] = defaultdict(list)
-    for by_seed in lines.values():
-        for line in by_seed.values():
-            by_generation = defaultdict(list)
-            for runner in line["races"]:
-                if runner["fitness"] is not None:
-                    by_generation[runner["generation"]].append(runner)
-            for runners in by_generation.values():
-                for i, a in enumerate(runners):
-                    for b in runners[:i]:
-                        for rung in range(min(len(a["standings"]), len(b["standings"]))):
-                            agrees = np.sign(a["standings"][rung] - b["standings"][rung])
-                            agrees *= np.sign(a["fitness"] - b["fitness"])
-                            pairs[rung].append(int(agrees))
-                            if a["wildcard"] or b["wildcard"]:
-                                wild[rung].append(int(agrees))
-    rows = ["| rung | tau | pairs | of the wildcards | pairs |", "|---|---|---|---|---|"]
-    for rung in sorted(pairs):
-        tau, of_wild = np.mean(pairs[rung]), np.mean(wild[rung]) if wild[rung] else np.nan
-        rows.append(
-            f"| {rung + 1} | {tau:.2f} | {len(pairs[rung])} | {of_wild:.2f} | {len(wild[rung])} |"
-        )
+    found = [
+        replace(Finish(**finish), generation=1000 * number + finish["generation"])
+        for number, line in enumerate(each(lines))
+        for finish in line["finishes"]
+    ]
+    wild = {a.rung: a for a in rung_agreement(found, wildcards=True)}
+    rows = ["| rung | tau | 95% | pairs | of the wildcards | 95% | pairs |", "|" + "---|" * 7]
+    for every in rung_agreement(found):
+        cells = [
+            f"{a.tau:.2f} | [{a.low:.2f}, {a.high:.2f}] | {a.pairs}"
+            for a in (every, wild[every.rung])
+        ]
+        rows.append(f"| {every.rung + 1} | {' | '.join(cells)} |")
     return "\n".join(rows)
+
+
+def audit_line(lines: dict) -> str:
+    """How often screens were wrong, over all searches."""
+    found = false_rejects([outcome for line in each(lines) for outcome in line["audits"]])
+    return (
+        f"Of {found.audited} audited rejects {found.wrong} did as well as the median of their "
+        f"generation: [{found.low:.2f}, {found.high:.2f}]."
+    )
+
+
+def each(lines: dict) -> list[dict]:
+    return [line for by_seed in lines.values() for line in by_seed.values()]
 
 
 def draw(names: list[str], searches: dict, references: dict, path: Path) -> None:
@@ -263,7 +269,8 @@ def main() -> None:
             task_table(names, ends, references),
         ]
     if "evolve" in searches:
-        tables += ["## Races of evolve", race_table(searches["evolve"])]
+        mine = searches["evolve"]
+        tables += ["## Races and screens of evolve", race_table(mine), audit_line(mine)]
     text = "\n\n".join(tables)
     print(text)
     options.input.with_suffix(".md").write_text(text + "\n")

@@ -1,8 +1,10 @@
-"""Options of a command, read so that each mistake is one line."""
+"""Options of a command, read so that each mistake is one line; places that are named in them."""
 
 from __future__ import annotations
 
 import argparse
+import re
+from pathlib import Path
 from typing import NoReturn
 
 from reward_synth.errors import ConfigError
@@ -21,3 +23,14 @@ class Parser(argparse.ArgumentParser):
           ConfigError: always.
         """
         raise ConfigError(f"{message}.")
+
+
+def run_of(folder: Path) -> Path | None:
+    """Return the run that a folder is a candidate's of, such as outputs/.../gen_00/cand_03.
+
+    Args:
+      folder: resolved, so that it has parents.
+    """
+    run = folder.parent.parent
+    is_place = re.fullmatch(r"gen_\d+/cand_\d+", "/".join(folder.parts[-2:]))
+    return run if is_place and (run / "run.db").is_file() else None

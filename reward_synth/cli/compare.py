@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reward_synth.cli.arguments import run_of
 from reward_synth.errors import ConfigError, did_you_mean
 from reward_synth.records import Rejection, RewardProgram, TaskDescription
 from reward_synth.reward.parse import parse_source
@@ -23,7 +23,6 @@ _NAMES = ("expert", "sparse")
 _SETTINGS = ("task", "seed", "transitions")
 _FEWEST, _USUAL, _MOST = 64, 4096, 65_536  # transitions
 _ENVS = 32
-_PLACE = re.compile(r"gen_\d+/cand_\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +164,7 @@ def _find(name: str) -> _Source:
         raise ConfigError(f"{file} is not text.") from error
     if isinstance(program, Rejection):
         raise ConfigError(f"{file} is not a reward program: {program.reason}")
-    folder = file.resolve().parent
-    run = folder.parent.parent
-    in_run = _PLACE.fullmatch("/".join(folder.parts[-2:])) and (run / "run.db").is_file()
-    return _Source(name, program, run if in_run else None)
+    return _Source(name, program, run_of(file.resolve().parent))
 
 
 def _read_run(folder: Path) -> _Run:

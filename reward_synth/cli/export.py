@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reward_synth.cli.arguments import Parser
+from reward_synth.cli.arguments import Parser, run_of
 from reward_synth.cli.outcome import shorten
 from reward_synth.errors import ConfigError, ExportError, did_you_mean
 from reward_synth.files import write_text
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 EXPERT = "expert:"
 _FORMATS = ("torch",)
 _OPTIONS = ("--to", "--task", "--output", "--help")
-_PLACE = re.compile(r"gen_(\d+)/cand_(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +124,8 @@ def _candidate(path: Path) -> _Exported:
     from reward_synth.search.store import Store
 
     folder = path.resolve()
-    run, place = folder.parent.parent, _PLACE.fullmatch("/".join(folder.parts[-2:]))
-    if place is None or not (run / "run.db").is_file():
+    run, place = run_of(folder), "/".join(folder.parts[-2:])
+    if run is None:
         hint = ""
         if (folder / "run.db").is_file():
             hint = " It is a run: name one of its candidates, such as gen_00/cand_00 in it."
@@ -136,9 +135,9 @@ def _candidate(path: Path) -> _Exported:
     with Store.read(run) as store:
         task = store.get("task")
         candidates = {c.folder: c for c in store.candidates()}
-    candidate = candidates.get("/".join(folder.parts[-2:]))
+    candidate = candidates.get(place)
     if task is None or candidate is None:
-        raise ExportError(f"the run in {run} knows of no candidate {place[0]}.")
+        raise ExportError(f"the run in {run} knows of no candidate {place}.")
     _check(candidate, folder)
     description = TaskDescription.from_json(task)
     try:

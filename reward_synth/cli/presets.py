@@ -1,4 +1,7 @@
-"""The presets in conf/: one folder a group, one YAML file a preset, whose first line says what."""
+"""The presets in conf/: one folder a group, one YAML file a preset, whose first line says what.
+
+A file whose name begins with an underscore is what several presets share.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,8 @@ def presets(more: Path | None = None) -> dict[str, dict[str, str]]:
     groups: dict[str, dict[str, str]] = {}
     for root in (CONF, *([more] if more else [])):
         for path in sorted(root.glob("*/*.yaml")):
+            if path.name.startswith("_"):
+                continue  # a part of presets
             with path.open(encoding="utf-8") as file:
                 first = file.readline()
             meaning = first.lstrip("# ").strip() if first.startswith("#") else ""

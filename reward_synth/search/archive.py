@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -23,16 +24,27 @@ class Archive:
       generations: how many are finished.
       models: the proposer's, by name; a brief refers to them by their places.
       estimates: of each scored candidate's fitness, by its id.
+      leaders: the scored candidates by cautious estimate, the best first.
+      bar: the estimate that the top quarter of all that were trained have, those cut included.
     """
 
     candidates: tuple[Candidate, ...]
     generations: int
     models: tuple[str, ...] = ()
     estimates: Mapping[str, Estimate] = field(init=False)
+    leaders: tuple[Candidate, ...] = field(init=False)
+    bar: float = field(init=False)
 
     def __post_init__(self) -> None:
         trainings = {c.id: c.score.trainings for c in self.candidates if c.score is not None}
-        object.__setattr__(self, "estimates", estimates(trainings))
+        known = estimates(trainings)
+        leaders = sorted(self.scored, key=lambda c: (-known[c.id].cautious, c.id))
+        trained = sum(c.score is not None or c.cut for c in self.candidates)
+        means = sorted((estimate.mean for estimate in known.values()), reverse=True)
+        place = min(len(means), max(1, round(_TOP * trained)))
+        object.__setattr__(self, "estimates", known)
+        object.__setattr__(self, "leaders", tuple(leaders))
+        object.__setattr__(self, "bar", means[place - 1] if means else math.inf)
 
     def __getitem__(self, id: str) -> Candidate:
         """Return the candidate of that id."""
@@ -56,11 +68,6 @@ class Archive:
     def fittest(self) -> Candidate | None:
         """The highest fitness as measured, the earlier of equals; flattered by the choice."""
         return best_of(self.scored)
-
-    @property
-    def leaders(self) -> list[Candidate]:
-        """The scored candidates by cautious estimate, the best first."""
-        return sorted(self.scored, key=lambda c: (-self.estimates[c.id].cautious, c.id))
 
     def uncertain_leaders(self, count: int, enough: int) -> list[Candidate]:
         """Return those that may well be the best and are not known well, ``count`` at most.
@@ -93,9 +100,4 @@ class Archive:
         That it is better than its parent would be too rare, and too easy for a poor parent's
         children, to tell operators and lineages apart by.
         """
-        if candidate.score is None:
-            return False
-        trained = sum(c.score is not None or c.cut for c in self.candidates)
-        means = sorted((self.estimates[c.id].mean for c in self.scored), reverse=True)
-        last = means[min(len(means), max(1, round(_TOP * trained))) - 1]
-        return self.estimates[candidate.id].mean >= last
+        return candidate.score is not None and self.estimates[candidate.id].mean >= self.bar

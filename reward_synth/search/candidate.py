@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from operator import attrgetter
 from typing import Any
 
 from reward_synth.feedback.agreement import Finish
@@ -120,10 +121,17 @@ def best_of(candidates: Iterable[Candidate]) -> Candidate | None:
     return min(scored, key=lambda entry: entry[:2], default=(0.0, "", None))[2]
 
 
-def finishes(candidates: Iterable[Candidate]) -> list[Finish]:
-    """Return, for each rung, the candidates that trained on from it to the end."""
+def finishes(
+    candidates: Iterable[Candidate], end: Callable[[Score], float] = attrgetter("fitness")
+) -> list[Finish]:
+    """Return, for each rung, the candidates that trained on from it to the end.
+
+    Args:
+      candidates: of any generations.
+      end: what counts at the end; a candidate's fitness over all of its trainings.
+    """
     return [
-        Finish(c.generation, rung, standing.low, c.score.fitness, c.wildcard)
+        Finish(c.generation, rung, standing.low, end(c.score), c.wildcard)
         for c in candidates
         if c.score is not None
         for rung, standing in enumerate(c.standings)

@@ -7,6 +7,7 @@ import difflib
 import re
 import textwrap
 from collections.abc import Iterator
+from functools import lru_cache
 
 from reward_synth.records import RewardProgram
 from reward_synth.reward.parse import syntax_tree
@@ -45,7 +46,18 @@ def change_of(program: RewardProgram, before: RewardProgram | None = None) -> st
 
 def same_structure(one: RewardProgram, other: RewardProgram) -> bool:
     """Whether two programs differ in docstrings, comments and the numbers of WEIGHTS alone."""
-    return _structure(one.source) == _structure(other.source)
+    return structure(one.source) == structure(other.source)
+
+
+@lru_cache(maxsize=1024)
+def structure(source: str) -> str:
+    """Return a program's syntax without docstrings and the table of WEIGHTS."""
+    tree = syntax_tree(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            del node.body[0]
+    tree.body = [node for node in tree.body if not _is_table(node)]
+    return ast.dump(tree)
 
 
 def diff(before: RewardProgram, after: RewardProgram) -> str:
@@ -74,16 +86,6 @@ def _paragraphs(rationale: str) -> Iterator[str]:
     for paragraph in re.split(r"\n\s*\n|\n\s*(?=Change:)", rationale.strip()):
         if paragraph.strip():
             yield " ".join(paragraph.split())
-
-
-def _structure(source: str) -> str:
-    """Return a program's syntax without docstrings and the table of WEIGHTS."""
-    tree = syntax_tree(source)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.FunctionDef) and ast.get_docstring(node) is not None:
-            del node.body[0]
-    tree.body = [node for node in tree.body if not _is_table(node)]
-    return ast.dump(tree)
 
 
 def _is_table(node: ast.stmt) -> bool:

@@ -162,7 +162,7 @@ class Search:
         archive, search = self._archive(generation), self._config.search
         seed = derive_seed(self._config.seed, "propose", generation)
         briefs = self._strategy.briefs(archive, search, np.random.default_rng(seed))
-        briefs = briefs[: self._affordable(generation, len(briefs))]
+        briefs = briefs[: self._affordable(archive, len(briefs))]
         screening = search.screens or search.duplicates > 0.0
         if screening:
             self._explore()
@@ -206,7 +206,7 @@ class Search:
             spent = Spent(env_steps=self._costs.exploration, seconds=time.monotonic() - began)
             self._store.finish_job("explore", True, "exploring", spent)
 
-    def _affordable(self, generation: int, most: int) -> int:
+    def _affordable(self, archive: Archive, most: int) -> int:
         """Return how many candidates can be trained, all but the first leaving the final its share.
 
         Where leaders are trained again, what is too little for half a generation is better spent
@@ -215,17 +215,17 @@ class Search:
         Raises:
           BudgetError: too few can.
         """
-        search = self._config.search
-        fewest = max(1, most // 2) if generation and search.reruns else 1
-        reserve = self._costs.final if generation else self._costs.exploration
-        ladder = ladder_of(self._archive(generation), search)
+        search, later = self._config.search, archive.generations > 0
+        fewest = max(1, most // 2) if later and search.reruns else 1
+        reserve = self._costs.final if later else self._costs.exploration
+        ladder = ladder_of(archive, search)
         for count in range(most, fewest - 1, -1):
             if self._budget.allows(self._costs.generation(count, ladder) + reserve):
                 return count
         raise BudgetError(
             f"{'another candidate' if fewest == 1 else f'a generation of {fewest}'} takes up to "
             f"{self._costs.generation(fewest, ladder):,} environment steps"
-            + (f" and the final comparison {reserve:,}" if generation and reserve else "")
+            + (f" and the final comparison {reserve:,}" if later and reserve else "")
             + ", more than the budget leaves."
         )
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import compress
 
-from reward_synth.feedback.agreement import Finish, rung_agreement
+from reward_synth.feedback.agreement import rung_agreement
 from reward_synth.search.archive import Archive
-from reward_synth.search.candidate import Candidate
+from reward_synth.search.candidate import Candidate, finishes
 from reward_synth.search.config import SearchSettings
 
 _FEWEST_PAIRS = 8
@@ -59,15 +59,7 @@ def ladder_of(archive: Archive, settings: SearchSettings) -> Ladder:
 
 
 def _misleads(candidates: Iterable[Candidate]) -> bool:
-    agreements = rung_agreement(_finishes(candidates))
+    # By the first trainings, those that raced: what is trained later changes no decision.
+    finished = finishes(candidates, lambda score: score.trainings[0])
+    agreements = rung_agreement(finished)
     return any(a.pairs >= _FEWEST_PAIRS and a.high < _USEFUL for a in agreements)
-
-
-def _finishes(candidates: Iterable[Candidate]) -> list[Finish]:
-    """Return the first trainings, those that raced: what is trained later changes no decision."""
-    return [
-        Finish(c.generation, rung, standing.low, c.score.trainings[0], c.wildcard)
-        for c in candidates
-        if c.score is not None
-        for rung, standing in enumerate(c.standings)
-    ]

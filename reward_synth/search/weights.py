@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import ast
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from reward_synth.reward.parse import syntax_tree
 from reward_synth.search.archive import Archive
 from reward_synth.search.candidate import Candidate
+from reward_synth.search.changes import structure
 
 Weights = tuple[tuple[str, float], ...]
 
@@ -59,10 +58,11 @@ def next_weights(
     neutral = _neutral(parent, varied)
     if len(varied) <= int(neutral.any()):
         return ()
+    kin = _kin(parent)
     trials = [
         Trial(_logs(c, varied), archive.estimates[c.id].mean, archive.estimates[c.id].trainings)
         for c in archive.scored
-        if _structure(c) == _structure(parent)
+        if _kin(c) == kin
     ]
     drawn = draw(trials, start, neutral, count, rng)
     return tuple(_table(table, dict(zip(varied, logs, strict=True))) for logs in drawn)
@@ -127,22 +127,12 @@ def _neutral(candidate: Candidate, names: Sequence[str]) -> np.ndarray:
     return np.array([name in candidate.terms for name in names], float)
 
 
-def _structure(candidate: Candidate) -> tuple[object, ...]:
+def _kin(candidate: Candidate) -> tuple[object, ...]:
     """Return what two programs share that differ in the sizes of their WEIGHTS alone."""
     program = candidate.program
     assert program is not None
-    code = [ast.dump(node) for node in syntax_tree(program.source).body if not _aside(node)]
-    return (*code, *sorted((name, float(np.sign(value))) for name, value in program.weights))
-
-
-def _aside(node: ast.stmt) -> bool:
-    """Whether it is the docstring or the WEIGHTS table."""
-    match node:
-        case ast.Expr() | ast.Assign(targets=[ast.Name(id="WEIGHTS")]):
-            return True
-        case ast.AnnAssign(target=ast.Name(id="WEIGHTS")):
-            return True
-    return False
+    signs = sorted((name, float(np.sign(value))) for name, value in program.weights)
+    return structure(program.source), *signs
 
 
 def _logs(candidate: Candidate, names: Sequence[str]) -> np.ndarray:

@@ -56,23 +56,19 @@ class Evolve:
                 for i in range(round(_BREADTH * settings.candidates))
             ]
             return _with_models(archive, first, settings.lineages, rng)
-        alive = _alive(archive, settings.lineages)
-        operators = [
-            op for op in _EXPECTED if settings.fit_weights or op is not Operator.PARAMETERS
+        trained = _trained(archive)
+        lineages = {
+            i: _record(archive, _of_lineage(trained, i)) for i in _alive(archive, settings.lineages)
+        }
+        operators = {
+            op: expected + _record(archive, _by_operator(trained, op))
+            for op, expected in _EXPECTED.items()
+            if settings.fit_weights or op is not Operator.PARAMETERS
+        }
+        briefs = [
+            _brief(archive, settings, thompson(lineages, rng), thompson(operators, rng), rng)
+            for _ in range(settings.candidates)
         ]
-        briefs: list[Brief] = []
-        for _ in range(settings.candidates):
-            lineage = thompson(
-                {i: _record(archive, _of_lineage(_trained(archive), i)) for i in alive}, rng
-            )
-            operator = thompson(
-                {
-                    op: _EXPECTED[op] + _record(archive, _by_operator(_trained(archive), op))
-                    for op in operators
-                },
-                rng,
-            )
-            briefs.append(_brief(archive, settings, lineage, operator, rng))
         return _with_models(archive, _with_weights(archive, briefs, rng), settings.lineages, rng)
 
     def best(self, archive: Archive) -> Candidate | None:
