@@ -48,6 +48,7 @@ import scipy.stats
 from matplotlib.figure import Figure
 
 from reward_synth.files import write_text
+from reward_synth.train.history import read_history
 
 # environment steps of each training
 STEPS = {
@@ -190,7 +191,7 @@ def curve(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 
     Where none ended, it is between those before and after; NaN before the first that did.
     """
-    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    lines = read_history(folder)
     steps = np.array([line["steps"] for line in lines])
     values = np.array([line["episode_return"] for line in lines], float)
     known = np.isfinite(values)

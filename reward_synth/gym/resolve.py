@@ -6,7 +6,6 @@ compiles; a file that has changed is read again.
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,9 +15,10 @@ from reward_synth.reward.parse import parse_source
 from reward_synth.reward.rewards import Reward, described_reward, expert_reward, sparse_reward
 from reward_synth.reward.sandbox import Sandbox
 from reward_synth.task import Task, find_task, load_task
+from reward_synth.train.history import METRICS, read_history
 
 _NAMES = ("expert", "sparse")
-_CANDIDATE = ("reward.py", "reward.arrays.json", "metrics.jsonl")
+_CANDIDATE = ("reward.py", "reward.arrays.json", METRICS)
 
 
 def resolve_task(task: str | Path | Task) -> Task:
@@ -92,10 +92,10 @@ def _named_reward(task: Task, name: str) -> Reward:
 @lru_cache(maxsize=64)
 def _candidate(files: tuple[Path, ...], changed: int, description: TaskDescription) -> Reward:
     text, arrays, metrics = files
-    lines = metrics.read_text(encoding="utf-8").splitlines()
-    if not lines:
+    history = read_history(metrics.parent)
+    if not history:
         raise ConfigError(f"{metrics} is empty: the candidate was dropped before its first update.")
-    terms = tuple(json.loads(lines[0])["terms"])
+    terms = tuple(history[0]["terms"])
     traced = TracedReward(_parse(text), terms, arrays.read_bytes())
     return _usable(described_reward(traced, description), arrays, description)
 

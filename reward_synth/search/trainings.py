@@ -152,9 +152,7 @@ class Trainer:
         for i, rollout in zip(finished, rollouts, strict=True):
             k = chosen[i]
             done[k] = self._scored(done[k], rollout, histories[i])
-        return done, Spent(
-            env_steps=self._taken(histories) + evaluated, seconds=time.monotonic() - began
-        )
+        return done, self._spent(began, histories, evaluated)
 
     def rerun(
         self, candidates: Sequence[Candidate], checkpoint: str
@@ -199,9 +197,7 @@ class Trainer:
                 worst = min(candidate.score.trainings)
                 new = replace(candidate.score, fitness=worst, trainings=(worst,))
             done.append(replace(candidate, score=joined(candidate.score, new)))
-        return done, Spent(
-            env_steps=self._taken(histories) + evaluated, seconds=time.monotonic() - began
-        )
+        return done, self._spent(began, histories, evaluated)
 
     def comparison(self, best: Candidate) -> tuple[Comparison, Spent]:
         """Train the best, the expert and the sparse reward from scratch with fresh seeds."""
@@ -250,9 +246,7 @@ class Trainer:
             else None
         )
         comparison = Comparison(self.costs.final_steps, scores, normalized)
-        return comparison, Spent(
-            env_steps=self._taken(histories) + evaluated, seconds=time.monotonic() - began
-        )
+        return comparison, self._spent(began, histories, evaluated)
 
     def _train(
         self,
@@ -283,9 +277,10 @@ class Trainer:
         )
         return results, [read_history(folder) for folder in folders]
 
-    def _taken(self, histories: Sequence[History]) -> int:
-        """Return the environment steps that trainings took."""
-        return sum(map(len, histories)) * self.config.train.batch
+    def _spent(self, began: float, histories: Sequence[History], evaluated: int) -> Spent:
+        """Return what trainings and the held-out episodes after them took."""
+        trained = sum(map(len, histories)) * self.config.train.batch
+        return Spent(env_steps=trained + evaluated, seconds=time.monotonic() - began)
 
     def _evaluate(
         self,

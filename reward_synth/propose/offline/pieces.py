@@ -65,7 +65,8 @@ def join(rationale: str, pieces: Sequence[Piece]) -> str:
     for piece in pieces:
         entry = _fitted(f"{_quoted(piece.name)}: {piece.value}", LINE - 9)
         if len(entry.splitlines()[0]) > LINE - 9:  # a product of long names has no brackets
-            entry = f"{_quoted(piece.name)}:\n    {piece.value}"
+            value = _fitted(piece.value, LINE - 13)
+            entry = f"{_quoted(piece.name)}:\n{textwrap.indent(value, '    ')}"
         lines.append(textwrap.indent(entry, " " * 8) + ",")
     lines += ["    }", "    return sum(terms.values()), terms"]
     return "\n".join(lines) + "\n"
