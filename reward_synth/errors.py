@@ -38,6 +38,10 @@ class ExportError(RewardSynthError):
     """A reward that cannot be written for use elsewhere."""
 
 
+class FeedbackError(RewardSynthError):
+    """Somebody's answers that cannot be taken in, or a judge that cannot be asked."""
+
+
 class BudgetError(RewardSynthError):
     """A budget would be passed by the next step; what was paid for is kept."""
 

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit
 
-from reward_synth.feedback.preferences import Verdict
+from reward_synth.feedback.annotations import Verdict
 from reward_synth.reward.rewards import Reward
 from reward_synth.reward.transitions import batches
 from reward_synth.reward.verify import BatchedReward

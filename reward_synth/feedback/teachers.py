@@ -8,14 +8,14 @@ asked for hours of attention.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from scipy.special import expit
 
-from reward_synth.feedback.preferences import Kind, Preference, Verdict
+from reward_synth.feedback.annotations import Annotation, Clip, Kind, Question, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,21 +103,8 @@ class Noisy:
         return float(np.random.default_rng(int.from_bytes(digest)).random())
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """One of several that a teacher settled on.
-
-    Attributes:
-      id: the one.
-      preferences: the answers that led to it.
-    """
-
-    id: str
-    preferences: tuple[Preference, ...]
-
-
-def choose(teacher: Teacher, shown: Sequence[Shown], *, worst: bool = False) -> Choice:
-    """Have a teacher find the best, or worst, of n: n - 1 questions, each about the best so far.
+def choose(teacher: Teacher, shown: Sequence[Shown], *, worst: bool = False) -> Shown:
+    """Have a teacher find the best, or worst, of n: n - 1 comparisons, each with the best so far.
 
     Of equals, the earlier stays.
 
@@ -127,12 +114,27 @@ def choose(teacher: Teacher, shown: Sequence[Shown], *, worst: bool = False) -> 
     if not shown:
         raise ValueError("there is nothing to choose from.")
     leader, *others = shown
-    preferences = []
     for other in others:
-        verdict = teacher.compare(leader, other)
-        answers = {Verdict.FIRST: leader.id, Verdict.SECOND: other.id, Verdict.EQUAL: ""}
-        pair = (leader.id, other.id)
-        preferences.append(Preference(teacher.name, Kind.PAIR, pair, answers[verdict]))
-        if verdict is (Verdict.FIRST if worst else Verdict.SECOND):
+        if teacher.compare(leader, other) is (Verdict.FIRST if worst else Verdict.SECOND):
             leader = other
-    return Choice(leader.id, tuple(preferences))
+    return leader
+
+
+def respond(teacher: Teacher, question: Question, fitness: Mapping[str, float]) -> Annotation:
+    """Have a teacher answer what a person could be asked.
+
+    Args:
+      teacher: who answers.
+      question: a pair, or the best or worst of some.
+      fitness: of each candidate, as the teacher sees it.
+    """
+    shown = [Shown(id, fitness[id]) for id in question.candidates]
+    answer: tuple[str, ...]
+    if question.kind is Kind.PAIR:
+        verdict = teacher.compare(*shown)
+        answers = {Verdict.FIRST: (shown[0].id,), Verdict.SECOND: (shown[1].id,)}
+        answer = answers.get(verdict, ())
+    else:
+        answer = (choose(teacher, shown, worst=question.kind is Kind.WORST).id,)
+    clips = tuple(Clip(id) for id in question.candidates)
+    return Annotation(teacher.name, question.kind, clips, answer)

@@ -10,7 +10,7 @@ import fcntl
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
@@ -18,7 +18,8 @@ from typing import Any
 
 from reward_synth import __version__
 from reward_synth.errors import RunError
-from reward_synth.feedback.preferences import Preference
+from reward_synth.feedback import journal
+from reward_synth.feedback.journal import Journal, connect
 from reward_synth.search.candidate import Candidate
 
 FORMAT = 2
@@ -35,8 +36,6 @@ CREATE TABLE IF NOT EXISTS ledger (
     seconds REAL NOT NULL, time REAL NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS events (
     seq INTEGER PRIMARY KEY, time REAL NOT NULL, kind TEXT NOT NULL, detail TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS preferences (
-    seq INTEGER PRIMARY KEY, time REAL NOT NULL, record TEXT NOT NULL UNIQUE) STRICT;
 """
 
 
@@ -106,9 +105,9 @@ class Store:
                 raise RunError(
                     f"another process is running in {folder}: wait for it or choose another."
                 ) from None
-            store = cls(folder, _connect(folder / "run.db"))
+            store = cls(folder, connect(folder / "run.db"))
             try:
-                store._db.executescript(_SCHEMA)
+                store._db.executescript(_SCHEMA + journal.SCHEMA)
                 store._check_format()
                 yield store
             finally:
@@ -124,7 +123,7 @@ class Store:
         """
         if not (folder / "run.db").is_file():
             raise RunError(f"{folder} is not a run folder: it has no run.db.")
-        store = cls(folder, _connect(folder / "run.db"))
+        store = cls(folder, connect(folder / "run.db"))
         try:
             store._check_format()
             yield store
@@ -231,33 +230,7 @@ class Store:
         rows = self._db.execute("SELECT time, kind, detail FROM events ORDER BY seq")
         return [(when, kind, json.loads(detail)) for when, kind, detail in rows]
 
-    def add_preferences(self, preferences: Iterable[Preference]) -> None:
-        """Append answers, all or none; one that is there already is not added again."""
-        now = time.time()
-        with self._db:
-            self._db.executemany(
-                "INSERT OR IGNORE INTO preferences (time, record) VALUES (?, ?)",
-                [(now, json.dumps(p.to_json(), sort_keys=True)) for p in preferences],
-            )
-
-    def preferences(self) -> list[Preference]:
-        """Return all answers, in the order in which they were given."""
-        table = "SELECT 1 FROM sqlite_master WHERE name = 'preferences'"
-        if self._db.execute(table).fetchone() is None:
-            return []  # a run of an earlier version, opened to look at it
-        rows = self._db.execute("SELECT record FROM preferences ORDER BY seq")
-        return [Preference.from_json(json.loads(record)) for (record,) in rows]
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    try:
-        connection = sqlite3.connect(path, timeout=30.0)
-    except sqlite3.DatabaseError as error:
-        raise RunError(f"{path} cannot be opened: {error}.") from error
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        raise RunError(f"{path} cannot be read: {error}.") from error
-    return connection
+    @property
+    def journal(self) -> Journal:
+        """What people, models and teachers have said of the run's candidates."""
+        return Journal(self._db)
