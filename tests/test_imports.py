@@ -29,7 +29,9 @@ LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 # together as strategies do.
 RECORDS_OF_A_RUN = {
     "reward_synth.search.archive",
+    "reward_synth.search.asking",
     "reward_synth.search.candidate",
+    "reward_synth.search.config",
     "reward_synth.search.store",
 }
 
@@ -43,6 +45,7 @@ TEXT_SIDE = (
     "reward_synth.propose.llm.openai",
     "reward_synth.propose.offline",
     "reward_synth.reward.normal_form",
+    "reward_synth.search.asking",
     "reward_synth.search.loop",
     "reward_synth.search.recovery",
     "reward_synth.search.training_process",

@@ -38,6 +38,7 @@ class Kind(StrEnum):
       SKIP: nothing; whoever was asked cannot or will not tell.
       TEXT: words, about one or about all.
       SEGMENT: that a stretch of one is good or bad.
+      ENOUGH: that the run need not wait for more answers now.
       UNDO: that an earlier record does not count.
     """
 
@@ -49,6 +50,7 @@ class Kind(StrEnum):
     SKIP = "skip"
     TEXT = "text"
     SEGMENT = "segment"
+    ENOUGH = "enough"
     UNDO = "undo"
 
 

@@ -14,7 +14,9 @@ import numpy as np
 from reward_synth.feedback.estimates import Estimate, estimates
 from reward_synth.feedback.scores import Score
 from reward_synth.records import TaskDescription
+from reward_synth.search.asking import archive_of
 from reward_synth.search.candidate import Candidate
+from reward_synth.search.config import config_from_json
 from reward_synth.search.store import INCUMBENT, Expense, Spent, Store
 
 T = TypeVar("T")
@@ -114,8 +116,13 @@ class Run:
     @property
     def scored(self) -> tuple[Candidate, ...]:
         """The trained candidates, best first."""
-        trained = [c for c in self.candidates if c.score and math.isfinite(c.score.fitness)]
-        return tuple(sorted(trained, key=lambda c: c.score.fitness if c.score else 0, reverse=True))
+        trained = [c for c in self.candidates if c.id in self.estimates]
+        return tuple(sorted(trained, key=self._standing, reverse=True))
+
+    def _standing(self, candidate: Candidate) -> float:
+        assert candidate.score is not None
+        measured = math.isfinite(candidate.score.fitness)
+        return candidate.score.fitness if measured else self.estimates[candidate.id].mean
 
     @property
     def best(self) -> Candidate | None:
@@ -169,7 +176,7 @@ def read_run(folder: Path) -> Run:
             result=_maybe(_result, store.get("result")),
             chosen=store.get("best") or "",
             candidates=candidates,
-            estimates=_estimates(candidates),
+            estimates=_estimates(store, candidates),
             expenses=tuple(store.expenses()),
             events=events,
             incumbents=tuple(_incumbent(detail) for _, kind, detail in events if kind == INCUMBENT),
@@ -205,7 +212,12 @@ def _maybe(read: Callable[[Any], T], data: object) -> T | None:
     return None if data is None else read(data)
 
 
-def _estimates(candidates: Sequence[Candidate]) -> dict[str, Estimate]:
+def _estimates(store: Store, candidates: Sequence[Candidate]) -> dict[str, Estimate]:
+    """Return estimates of fitness; of how much each is preferred, in a run that knows no fitness."""
+    settings = store.get("config")
+    if settings is not None and not settings.get("feedback", {}).get("fitness", True):
+        generations = 1 + max((c.generation for c in candidates), default=-1)
+        return dict(archive_of(store, config_from_json(settings), generations).estimates)
     scores = {c.id: c.score for c in candidates if c.score and math.isfinite(c.score.fitness)}
     return estimates({id: score.trainings for id, score in scores.items()})
 

@@ -63,8 +63,10 @@ class Rollouts:
 
     @property
     def typical(self) -> int:
-        """The episode of median fitness: the one to show."""
-        return int(np.argsort(self.episode_fitness)[len(self.length) // 2])
+        """The episode of median fitness, or return if that is unknown: the one to show."""
+        known = np.isfinite(self.episode_fitness).all()
+        values = self.episode_fitness if known else self.episode_return
+        return int(np.argsort(values, kind="stable")[len(self.length) // 2])
 
     @property
     def transitions(self) -> Transitions:
@@ -169,6 +171,13 @@ def evaluate(
             )
         )
     return found
+
+
+def fitness_of(task: Task, rollouts: Rollouts) -> np.ndarray:
+    """Return the (E,) fitness of recorded episodes by a task's own measure."""
+    happened = np.arange(len(rollouts.action))[:, None] < rollouts.length
+    steps = (x[happened] for x in (rollouts.state[:-1], rollouts.action, rollouts.state[1:]))
+    return _spread(_fitness(task, Transitions(*steps)), happened).sum(0)
 
 
 def _fitness(task: Task, transitions: Transitions) -> np.ndarray:

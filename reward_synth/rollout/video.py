@@ -42,6 +42,7 @@ class VideoWorker:
       width, height: in pixels, even.
       seconds: at the most.
       fps: pictures a second, at the most about.
+      fitness: whether it is written into them.
     """
 
     def __init__(
@@ -52,10 +53,12 @@ class VideoWorker:
         height: int = 288,
         seconds: float = 6.0,
         fps: float = 30.0,
+        fitness: bool = True,
     ) -> None:
         self._notice = notice
         self._options = [f"--width={width}", f"--height={height}"]
         self._options += [f"--seconds={seconds}", f"--fps={fps}", "--nice=10"]
+        self._options += [] if fitness else ["--no-fitness"]
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="video")
         self._waiting: list[Future[list[str]]] = []
         self._process: subprocess.Popen[str] | None = None
@@ -149,6 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--height", type=int, default=288)
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--fps", type=float, default=30.0)
+    parser.add_argument("--no-fitness", action="store_true", help="write only the time")
     parser.add_argument("--nice", type=int, default=0)
     options = parser.parse_args(arguments)
     os.nice(options.nice)
@@ -165,7 +169,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for rollout, out in zip(options.paths[::2], options.paths[1::2], strict=True):
         try:
             episodes = Rollouts.load(rollout)
-            film = Film.of(task, episodes, options.episode, options.seconds, options.fps)
+            film = Film.of(
+                task,
+                episodes,
+                options.episode,
+                options.seconds,
+                options.fps,
+                fitness=not options.no_fitness,
+            )
             write_mp4(film.pictures(options.width, options.height), film.fps, out)
         except (RewardSynthError, OSError) as error:
             print(f"{_NO_VIDEO} {out}: {error}", file=sys.stderr)

@@ -107,9 +107,10 @@ def summary_of(archive: Archive, candidate: Candidate) -> str:
     """Return how a scored candidate did and what it pays for, in a line or two."""
     assert candidate.program is not None
     found = archive.estimates[candidate.id]
-    trainings = "1 training" if found.trainings == 1 else f"{found.trainings} trainings"
+    what = "training" if archive.by_fitness else "comparison"
+    trainings = f"{found.trainings} {what}{'' if found.trainings == 1 else 's'}"
     return (
-        f"{candidate.id}: fitness {estimate_words(found)}, from {trainings}. "
+        f"{candidate.id}: {archive.measure} {estimate_words(found)}, from {trainings}. "
         f"It pays for {', '.join(candidate.terms)}: {aim_of(candidate.program)}"
     )
 
@@ -156,7 +157,7 @@ def _path(archive: Archive, line: list[Candidate]) -> str:
 
 def _station(archive: Archive, candidate: Candidate) -> str:
     found = archive.estimates.get(candidate.id)
-    fitness = f"fitness {estimate_words(found)}" if found else "not trained to the end"
+    fitness = f"{archive.measure} {estimate_words(found)}" if found else "not trained to the end"
     return f"- {candidate.id} ({candidate.kind}), {fitness}: {change_to(archive, candidate)}"
 
 
@@ -174,7 +175,7 @@ def _last_step(archive: Archive, candidate: Candidate) -> str:
     assert candidate.program is not None
     assert parent.program is not None
     gain = gain_of(archive, candidate)
-    brought = "" if gain is None else f": fitness {gain}"
+    brought = "" if gain is None else f": {archive.measure} {gain}"
     if gain is not None and not gain.sure:
         brought += ", which may be noise"
     lines = diff(parent.program, candidate.program)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from reward_synth.errors import BudgetError
@@ -37,6 +39,16 @@ class Budget:
         seconds = self._earlier_seconds + time.monotonic() - self._began
         self.store.put("seconds", seconds)
         return seconds
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let time pass that the run does not spend, but waits for somebody."""
+        self.seconds()  # a kill meanwhile costs none of the wait
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._began += time.monotonic() - began
 
     def check_seconds(self) -> None:
         """Raise ``BudgetError`` if the time is up."""

@@ -20,6 +20,9 @@ STRATEGY_NAMES = (
     "iid",
     "sequential",
 )
+SOURCES = ("none", "people", "teacher")
+TEACHERS = ("oracle", "noisy")
+_BY_FITNESS = ("eureka", "eureka_elitist")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,32 @@ class SearchSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class FeedbackSettings:
+    """Who says which policies are better, besides the task's fitness or in its place.
+
+    Attributes:
+      source: "none"; "people", who are waited for (`reward-synth label`); "teacher", a synthetic
+        one that answers from the fitness.
+      fitness: whether the search may know the task's fitness and success. If not, all of it
+        rests on what is preferred, and a task needs neither.
+      answers: comparisons after each generation, by all who are asked together.
+      patience_s: seconds that people are waited for before the run stops, to be continued later;
+        None for as long as it takes.
+      rank_for: whose taste decides where people differ; None for everybody's.
+      teacher: which; see ``feedback.teachers``.
+      rationality: of a noisy teacher, by the unit of fitness.
+    """
+
+    source: str = "none"
+    fitness: bool = True
+    answers: int = 12
+    patience_s: float | None = None
+    rank_for: str | None = None
+    teacher: str = "oracle"
+    rationality: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class FinalSettings:
     """The comparison at the end, with fresh seeds, of the found, expert and sparse rewards.
 
@@ -156,7 +185,7 @@ class RunConfig:
       stall_s: seconds without a sign of life after which a training counts as hung. It must be
         longer than a compilation takes.
       checkpoint_s: seconds of training that a kill may cost.
-      llm, search, train, final, budget, video: see their classes.
+      llm, search, feedback, train, final, budget, video: see their classes.
     """
 
     task: str = "hopper"
@@ -170,6 +199,7 @@ class RunConfig:
     checkpoint_s: float = 10.0
     llm: LLMSettings = field(default_factory=LLMSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
+    feedback: FeedbackSettings = field(default_factory=FeedbackSettings)
     train: PPOConfig = field(default_factory=PPOConfig)
     final: FinalSettings = field(default_factory=FinalSettings)
     budget: BudgetSettings = field(default_factory=BudgetSettings)
@@ -196,6 +226,9 @@ class RunConfig:
             ("search.audit", self.search.audit, 0),
             ("search.duplicates", self.search.duplicates, 0),
             ("search.reruns", self.search.reruns, 0),
+            ("feedback.answers", self.feedback.answers, 1),
+            ("feedback.patience_s", self.feedback.patience_s, 0),
+            ("feedback.rationality", self.feedback.rationality, 0),
             ("final.trainings", self.final.trainings, 0),
             ("final.steps", self.final.steps, 1),
             ("final.episodes", self.final.episodes, 2),
@@ -218,6 +251,8 @@ class RunConfig:
             ("sandbox", self.sandbox, ("auto", "strict")),
             ("backend", self.backend, ("cpu", "mjx")),
             ("llm.kind", self.llm.kind, CHOICES),
+            ("feedback.source", self.feedback.source, SOURCES),
+            ("feedback.teacher", self.feedback.teacher, TEACHERS),
             ("train.transform", self.train.transform, TRANSFORMS),
         ):
             if value not in choices:
@@ -237,6 +272,7 @@ class RunConfig:
         if list(rungs) != sorted(set(rungs)) or list(keep) != sorted(keep, reverse=True):
             raise ConfigError("search.rungs must rise and search.keep must not.")
         self._check_models()
+        self._check_feedback()
         prices = self.llm.dollars_per_million
         if prices is not None and len(prices) != 2:
             raise ConfigError("llm.dollars_per_million must be [input, output], two numbers.")
@@ -269,6 +305,27 @@ class RunConfig:
                 f"search.strategy={self.search.strategy} asks one model: set llm.model, not "
                 "llm.models."
             )
+
+    def _check_feedback(self) -> None:
+        feedback, strategy = self.feedback, self.search.strategy
+        asked = feedback.source != "none"
+        if strategy == "icpl" and not asked:
+            raise ConfigError(
+                "search.strategy=icpl goes by preferences: say whose with feedback=people, or "
+                "feedback=teacher for a synthetic one."
+            )
+        if not feedback.fitness and not asked:
+            raise ConfigError(
+                "feedback.fitness=false leaves nothing to go by: say who is asked with "
+                "feedback=people or feedback=teacher."
+            )
+        if not feedback.fitness and strategy in _BY_FITNESS:
+            raise ConfigError(
+                f"search.strategy={strategy} goes by the fitness in training, which "
+                "feedback.fitness=false hides: use evolve or icpl."
+            )
+        if feedback.source == "people" and not self.video.enabled:
+            raise ConfigError("feedback=people needs videos to show: set video.enabled=true.")
 
 
 def config_from_json(data: dict[str, Any]) -> RunConfig:

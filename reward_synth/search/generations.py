@@ -23,12 +23,14 @@ from reward_synth.records import Stage
 from reward_synth.reward.sandbox import Sandbox
 from reward_synth.rollout.video import VideoWorker
 from reward_synth.search.archive import Archive
+from reward_synth.search.asking import archive_of
 from reward_synth.search.blame import alike, environment_error, rejection
 from reward_synth.search.budget import Budget
 from reward_synth.search.candidate import Candidate
 from reward_synth.search.config import RunConfig
 from reward_synth.search.costs import Costs, TaskFacts
 from reward_synth.search.failure import WorkerError
+from reward_synth.search.hearing import Hearing
 from reward_synth.search.listener import (
     Comparison,
     Listener,
@@ -43,7 +45,6 @@ from reward_synth.search.rungs import Ladder, ladder_of
 from reward_synth.search.seeds import derive_seed
 from reward_synth.search.store import INCUMBENT, Spent, Store
 from reward_synth.search.strategies import STRATEGIES
-from reward_synth.search.strategies.strategy import Asking
 from reward_synth.search.summary import summary
 from reward_synth.search.training_process import Training
 
@@ -81,6 +82,7 @@ class Search:
         self._listener = listener
         self._progress = progress
         self._strategy = STRATEGIES[config.search.strategy]
+        self._hearing = Hearing(config, store, self._safely, training, budget, videos, listener)
         self._examples: tuple[Example, ...] = ()  # those of the run, once it goes
 
     def run(self) -> Comparison | None:
@@ -98,7 +100,6 @@ class Search:
         # The generation after the last: what the re-runs at the end have made of it.
         last = max((c.generation for c in archive.candidates), default=-1)
         self._note_incumbent(last + 1, archive, best)
-        self._note_answers(archive)
         self._map(archive)
         if best is None:
             self._finish()
@@ -121,12 +122,12 @@ class Search:
         candidates = self._store.candidates(generation) or self._propose(generation)
         candidates = self._race(generation, candidates)
         self._rerun(generation)
+        finished = [self._store.folder / c.folder for c in candidates if c.score is not None]
+        self._film([(place / "rollout.npz", place / "rollout.mp4") for place in finished])
+        self._hearing.hear(generation)
         archive = self._archive(generation + 1)
         best = self._strategy.best(archive)
         self._note_incumbent(generation, archive, best)
-        self._note_answers(archive)
-        finished = [self._store.folder / c.folder for c in candidates if c.score is not None]
-        self._film([(place / "rollout.npz", place / "rollout.mp4") for place in finished])
         self._listener.generation(archive, best, self._config.search.generations)
 
     def _note_incumbent(self, generation: int, archive: Archive, best: Candidate | None) -> None:
@@ -146,15 +147,9 @@ class Search:
             seconds=self._budget.seconds(),
         )
 
-    def _note_answers(self, archive: Archive) -> None:
-        """Write down what somebody answered whom the strategy asked, if it asks anybody."""
-        if isinstance(self._strategy, Asking):
-            self._store.add_preferences(self._strategy.preferences(archive))
-
     def _archive(self, generations: int) -> Archive:
         """Return what was tried in the first so many generations."""
-        known = (c for c in self._store.candidates() if c.generation < generations)
-        return Archive(tuple(known), generations, self._proposer.models)
+        return archive_of(self._store, self._config, generations, self._proposer.models)
 
     def _propose(self, generation: int) -> list[Candidate]:
         self._budget.title = f"gen_{generation:02d}/propose"

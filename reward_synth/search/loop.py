@@ -121,7 +121,11 @@ def _proposer(
 def _video_worker(config: RunConfig, listener: Listener) -> VideoWorker:
     video = config.video
     return VideoWorker(
-        listener.notice, width=video.width, height=video.height, seconds=video.seconds
+        listener.notice,
+        width=video.width,
+        height=video.height,
+        seconds=video.seconds,
+        fitness=config.feedback.source == "none",  # whoever judges is not to know it
     )
 
 

@@ -48,7 +48,11 @@ def ladder_of(archive: Archive, settings: SearchSettings) -> Ladder:
     the true tau is 0, 15% where it is 0.5 and 1% where it is 0.7; a measured tau below 0.25
     would change 95%, 45% and 11%. A rung that comes later makes every race after it dearer.
     All rungs move together: the later ones are measured on what the first has left.
+
+    Races are decided by fitness: where it is not known, there are none.
     """
+    if not archive.by_fitness:
+        return Ladder()
     ladder = Ladder(settings.rungs, settings.keep)
     seen: list[Candidate] = []
     for generation in range(archive.generations):

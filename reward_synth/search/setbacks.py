@@ -69,7 +69,7 @@ class _Setbacks:
                 continue
             if gain.mean < -gain.deviation:
                 size = gain.mean / gain.deviation if gain.deviation else gain.mean
-                outcome = f"fitness {gain} against {c.parents[0]}."
+                outcome = f"{self.archive.measure} {gain} against {c.parents[0]}."
                 found.append((size, c.id, self.line(c, outcome)))
         return [line for *_, line in sorted(found)]
 

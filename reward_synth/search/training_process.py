@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+from reward_synth.feedback.annotations import Annotation
 from reward_synth.files import cache_folder
 from reward_synth.search.candidate import Candidate
 from reward_synth.search.config import RunConfig
@@ -39,6 +40,12 @@ class Training(Protocol):
     def generation(  # noqa: D102
         self, candidates: Sequence[Candidate], ladder: Ladder, checkpoint: str
     ) -> Generation: ...
+
+    def sight(self, candidates: Sequence[Candidate]) -> dict[str, float]: ...  # noqa: D102
+
+    def remarks(  # noqa: D102
+        self, said: Sequence[Annotation], candidates: Sequence[Candidate]
+    ) -> dict[str, str]: ...
 
     def rerun(self, candidates: Sequence[Candidate], checkpoint: str) -> Generation: ...  # noqa: D102
 
@@ -81,6 +88,16 @@ class TrainingProcess:
     ) -> Generation:
         """See ``Trainer.generation``."""
         return self._call("generation", candidates, ladder, checkpoint)
+
+    def sight(self, candidates: Sequence[Candidate]) -> dict[str, float]:
+        """See ``Trainer.sight``."""
+        return self._call("sight", candidates)
+
+    def remarks(
+        self, said: Sequence[Annotation], candidates: Sequence[Candidate]
+    ) -> dict[str, str]:
+        """See ``Trainer.remarks``."""
+        return self._call("remarks", said, candidates)
 
     def rerun(self, candidates: Sequence[Candidate], checkpoint: str) -> Generation:
         """See ``Trainer.rerun``."""
@@ -127,4 +144,5 @@ def make_trainer(
         from reward_synth.sim.mjx_support import check_mjx
 
         check_mjx(task)
-    return Trainer(task, config, folder, on_progress)
+    seen = task if config.feedback.fitness else task.unmeasured
+    return Trainer(task, seen, config, folder, on_progress)

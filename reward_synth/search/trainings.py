@@ -12,15 +12,17 @@ from typing import Any
 
 import numpy as np
 
+from reward_synth.feedback.annotations import Annotation
 from reward_synth.feedback.evidence import evidence_of
 from reward_synth.feedback.reflection import reflect
+from reward_synth.feedback.remarks import Trace, remarks
 from reward_synth.feedback.scores import Score, human_normalized, joined, score
 from reward_synth.files import cache_folder
 from reward_synth.records import Rejection, Stage
 from reward_synth.reward.rewards import Reward, expert_reward, sparse_reward
 from reward_synth.reward.screen import Registry
 from reward_synth.reward.transforms.caps import Caps
-from reward_synth.rollout.episodes import Rollouts, evaluate
+from reward_synth.rollout.episodes import Rollouts, evaluate, fitness_of
 from reward_synth.search.candidate import Candidate
 from reward_synth.search.config import RunConfig
 from reward_synth.search.costs import Costs, TaskFacts
@@ -40,11 +42,21 @@ from reward_synth.train.population import Member
 from reward_synth.train.progress import Progress
 from reward_synth.train.race import Race
 
+ROLLOUT = "rollout.npz"
+
 
 @dataclass(frozen=True)
 class Trainer:
-    """Trains, evaluates and writes down; everything it needs to know of the run."""
+    """Trains, evaluates and writes down; everything it needs to know of the run.
 
+    Attributes:
+      whole: the task.
+      task: the same as the search may know it; see ``Task.unmeasured``.
+      config, folder: of the run.
+      on_progress: told how far a training is.
+    """
+
+    whole: Task
     task: Task
     config: RunConfig
     folder: Path
@@ -154,6 +166,30 @@ class Trainer:
             done[k] = self._scored(done[k], rollout, histories[i])
         return done, self._spent(began, histories, evaluated)
 
+    def sight(self, candidates: Sequence[Candidate]) -> dict[str, float]:
+        """Return what a synthetic teacher sees of scored candidates: their true fitness, by id.
+
+        Mean over the held-out episodes of the first training: what is trained later changes no
+        answer. The task's own fitness counts, also where the search may not know it.
+        """
+        loaded = {c.id: Rollouts.load(self.folder / c.folder / ROLLOUT) for c in candidates}
+        return {id: float(fitness_of(self.whole, r).mean()) for id, r in loaded.items()}
+
+    def remarks(
+        self, said: Sequence[Annotation], candidates: Sequence[Candidate]
+    ) -> dict[str, str]:
+        """Return what was said in words of scored candidates; see ``feedback.remarks``."""
+        about = {id for one in said for id in one.candidates}
+        traces = {c.id: self._trace(c) for c in candidates if c.id in about}
+        return remarks(said, traces)
+
+    def _trace(self, candidate: Candidate) -> Trace:
+        """Return the terms over the episode that its video shows."""
+        rollouts = Rollouts.load(self.folder / candidate.folder / ROLLOUT)
+        shown = rollouts.typical
+        values = rollouts.terms[: rollouts.length[shown], shown]
+        return Trace(candidate.terms, values, self.task.description.timestep)
+
     def rerun(
         self, candidates: Sequence[Candidate], checkpoint: str
     ) -> tuple[list[Candidate], Spent]:
@@ -200,7 +236,12 @@ class Trainer:
         return done, self._spent(began, histories, evaluated)
 
     def comparison(self, best: Candidate) -> tuple[Comparison, Spent]:
-        """Train the best, the expert and the sparse reward from scratch with fresh seeds."""
+        """Train the best, the expert and the sparse reward from scratch with fresh seeds.
+
+        All is decided by then, so the task's fitness may be known.
+        """
+        if self.task is not self.whole:
+            return replace(self, task=self.whole).comparison(best)
         began = time.monotonic()
         found = self._reward(best)
         assert isinstance(found, Reward), found
@@ -304,7 +345,7 @@ class Trainer:
             threads=self.config.threads,
         )
         for (k, _), rollout in zip(trained, found, strict=True):
-            rollout.save(folders[k] / "rollout.npz")
+            rollout.save(folders[k] / ROLLOUT)
             rollouts[k] = rollout
         return rollouts, sum(int(rollout.length.sum()) for rollout in found)
 
@@ -324,8 +365,9 @@ class Trainer:
 
     def _scored(self, candidate: Candidate, rollouts: Rollouts | None, curve: History) -> Candidate:
         assert rollouts is not None
-        fitness = rollouts.episode_fitness
-        if not np.isfinite(fitness).all():
+        measured = self.config.feedback.fitness
+        values = rollouts.episode_fitness if measured else rollouts.episode_return
+        if not np.isfinite(values).all():
             return candidate.rejected(
                 Rejection(Stage.TRAIN, "the final policy drives the simulation to NaN.")
             )
@@ -333,7 +375,7 @@ class Trainer:
         result = replace(_score([rollouts]), peak=max(peaks, default=None))
         description = self.task.description
         evidence = evidence_of(rollouts, curve, result, candidate.terms, description)
-        blind = STRATEGIES[self.config.search.strategy].blind
+        blind = STRATEGIES[self.config.search.strategy].blind or not measured
         return replace(candidate, score=result, reflection=reflect(evidence, blind=blind))
 
 

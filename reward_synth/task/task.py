@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +79,22 @@ class Task:
         """The task folder's name."""
         return self.description.name
 
+    @property
+    def unmeasured(self) -> Task:
+        """The same without its measures, for a search that must not know them.
+
+        Its fitness is NaN, nothing succeeds, and there is no expert's reward.
+        """
+        return replace(self, fitness=_unknown, success=_never, expert_reward=None)
+
     def view(self, vector: Any) -> State:  # noqa: ANN401 (numpy or a JAX tracer)
         """Wrap a flat state vector, (S,), so that its fields can be read by name."""
         return State(self.description.fields, vector)
+
+
+def _unknown(state: State, action: Array, next_state: State) -> Any:  # noqa: ANN401
+    return np.full((), np.nan, np.float32)
+
+
+def _never(state: State) -> Any:  # noqa: ANN401
+    return np.zeros((), np.float32)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reward_synth.feedback.preferences import Kind, Verdict
-from reward_synth.feedback.teachers import Noisy, Oracle, Shown, choose
+from reward_synth.feedback.annotations import Kind, Question, Verdict
+from reward_synth.feedback.teachers import Noisy, Oracle, Shown, choose, respond
 
 FITNESS = st.floats(-1e6, 1e6)
 TEACHERS = [Oracle(), Noisy(0.01), Noisy(1.0, seed=3), Noisy(0.0), Noisy(math.inf)]
@@ -64,21 +64,31 @@ def test_a_rationality_below_zero_is_none(rationality):
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=8))
-def test_choosing_takes_one_question_for_every_other(values):
+def test_choosing_takes_one_comparison_for_every_other(values):
     shown = [Shown(f"c{i}", float(v)) for i, v in enumerate(values)]
-    best, worst = choose(Oracle(), shown), choose(Oracle(), shown, worst=True)
-    assert best.id == f"c{int(np.argmax(values))}"  # the first of equals
-    assert worst.id == f"c{int(np.argmin(values))}"
-    assert len(best.preferences) == len(worst.preferences) == len(values) - 1
-    assert all(p.kind is Kind.PAIR and p.who == "oracle" for p in best.preferences)
-
-
-def test_what_led_to_a_choice_is_kept():
-    shown = [Shown("a", 1.0), Shown("b", 1.0), Shown("c", 2.0), Shown("d", 0.0)]
-    found = [(p.shown, p.answer) for p in choose(Oracle(), shown).preferences]
-    assert found == [(("a", "b"), ""), (("a", "c"), "c"), (("c", "d"), "c")]
+    assert choose(Oracle(), shown).id == f"c{int(np.argmax(values))}"  # the first of equals
+    assert choose(Oracle(), shown, worst=True).id == f"c{int(np.argmin(values))}"
 
 
 def test_there_must_be_something_to_choose_from():
     with pytest.raises(ValueError, match="nothing to choose"):
         choose(Oracle(), [])
+
+
+@pytest.mark.parametrize(
+    ("kind", "ids", "answer"),
+    [
+        (Kind.PAIR, "ab", ""),
+        (Kind.PAIR, "ac", "c"),
+        (Kind.PAIR, "ca", "c"),
+        (Kind.BEST, "abcd", "c"),
+        (Kind.WORST, "abcd", "d"),
+    ],
+)
+def test_a_teacher_answers_as_a_person_would(kind, ids, answer):
+    fitness = {"a": 1.0, "b": 1.0, "c": 2.0, "d": 0.0}
+    said = respond(Oracle(), Question(kind, tuple(ids)), fitness)
+    assert said.who == "oracle"
+    assert said.candidates == tuple(ids)
+    assert "".join(said.answer) == answer
+    assert said.id == respond(Oracle(), Question(kind, tuple(ids)), fitness).id

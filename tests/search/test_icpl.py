@@ -1,13 +1,13 @@
 """ICPL: what is asked, what is told, and that nobody looks at the fitness but the teacher."""
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from reward_synth.feedback.preferences import Kind, Verdict
-from reward_synth.feedback.teachers import Noisy
+from reward_synth.feedback.annotations import Annotation, Clip, Kind
+from reward_synth.feedback.teachers import Noisy, Oracle, respond
 from reward_synth.propose.operators import Manner, Operator
 from reward_synth.search.archive import Archive
 from reward_synth.search.config import SearchSettings
@@ -19,28 +19,23 @@ SETTINGS = SearchSettings(strategy="icpl", candidates=6, generations=5)
 RNG = np.random.default_rng(0)
 
 
-@dataclass(frozen=True)
-class Eyes:
-    """A teacher with a liking of its own, that sees no fitness."""
-
-    likes: dict
-    asked: list = field(default_factory=list)
-    name = "eyes"
-
-    def compare(self, one, other):
-        self.asked.append((one.id, other.id))
-        mine, others = self.likes[one.id], self.likes[other.id]
-        return (
-            Verdict.EQUAL if mine == others else Verdict.FIRST if mine > others else Verdict.SECOND
-        )
+def fitness_of(found):
+    return {c.id: c.score.fitness for c in found.scored}
 
 
-def decided(strategy, found):
-    return (
-        strategy.briefs(found, SETTINGS, RNG),
-        strategy.best(found).id,
-        strategy.preferences(found),
-    )
+def asked(found, likes=None, teacher=None):
+    """The archive with all of ICPL's questions answered, generation after generation."""
+    likes = fitness_of(found) if likes is None else likes
+    said = []
+    for generations in range(1, found.generations + 1):
+        known = tuple(c for c in found.candidates if c.generation < generations)
+        while question := Icpl().question(Archive(known, generations, said=tuple(said))):
+            said.append(respond(teacher or Oracle(), question, likes))
+    return replace(found, said=tuple(said))
+
+
+def decided(found):
+    return Icpl().briefs(found, SETTINGS, RNG), Icpl().best(found).id, found.said
 
 
 def test_nothing_is_known_at_first():
@@ -51,11 +46,11 @@ def test_nothing_is_known_at_first():
     assert briefs[0].manner is Manner.ICPL
     assert briefs[0].alike
     assert Icpl().best(archive([])) is None
-    assert Icpl().preferences(archive([])) == ()
+    assert Icpl().question(archive([])) is None
 
 
 def test_the_good_the_bad_and_what_changed():
-    found = archive([[1.0, 3.0, 2.0], [5.0, 4.0, None], [0.5, 0.2, 0.9]])
+    found = asked(archive([[1.0, 3.0, 2.0], [5.0, 4.0, None], [0.5, 0.2, 0.9]]))
     briefs = Icpl().briefs(found, SETTINGS, RNG)
     assert len(set(briefs)) == 1
     brief = briefs[0]
@@ -71,73 +66,88 @@ def test_the_good_the_bad_and_what_changed():
 
 
 def test_no_fitness_is_told():
-    brief = Icpl().briefs(archive([[1.0, 3.0]]), SETTINGS, RNG)[0]
+    brief = Icpl().briefs(asked(archive([[1.0, 3.0]])), SETTINGS, RNG)[0]
     assert math.isnan(brief.parents[0].fitness)
     assert math.isnan(brief.contrast.fitness)
     assert Icpl.blind  # and the reflections are written without it
 
 
-def test_the_generations_best_are_compared_at_the_end():
-    assert Icpl().best(archive([[1.0, 3.0], [0.2, 0.3], [2.0, 0.0]])).id == "g00c01"
-    assert Icpl().best(archive([[1.0], [1.0]])).id == "g00c00"
+def test_the_generations_best_are_compared():
+    best = Icpl().best
+    assert best(asked(archive([[1.0, 3.0], [0.2, 0.3], [2.0, 0.0]]))).id == "g00c01"
+    assert best(asked(archive([[1.0, 3.0], [0.2, 4.0], [2.0, 0.0]]))).id == "g01c01"
+    assert best(asked(archive([[1.0], [1.0]]))).id == "g00c00"  # of equals, the earlier
 
 
-def test_a_run_of_the_papers_size_takes_49_questions():
+def test_a_run_of_the_papers_size_takes_49_comparisons():
     rng = np.random.default_rng(1)
-    found = archive(rng.standard_normal((5, 6)).tolist())
-    teacher = Eyes({c.id: rng.standard_normal() for c in found.candidates})
-    preferences = Icpl(teacher).preferences(found)
-    assert len(teacher.asked) == 49
-    assert all(p.kind is Kind.PAIR for p in preferences)
-    # Some are the same question again, which a record is kept of once.
-    assert len({frozenset(p.shown) for p in preferences}) == len(preferences) <= 49
-    assert {p.shown for p in preferences} == set(teacher.asked)
+    found = asked(archive(rng.standard_normal((5, 6)).tolist()))
+    assert sum(len(said.comparisons) for said in found.said) == 49
+    assert [said.kind for said in found.said[:5]] == [
+        Kind.BEST, Kind.WORST, Kind.BEST, Kind.WORST, Kind.PAIR,
+    ]  # fmt: skip
+    parts = [archive(rng.standard_normal((n, 6)).tolist()) for n in range(1, 6)]
+    assert sum(Icpl().due(part) for part in parts) == 49
 
 
 @pytest.mark.parametrize("fitness", ["nan", "reversed", "equal"])
-def test_the_teacher_decides_and_not_the_score(fitness):
+def test_who_is_asked_decides_and_not_the_score(fitness):
     """With any other scores, or none that are numbers, everything is decided the same."""
     rng = np.random.default_rng(2)
     rows = rng.standard_normal((4, 5))
     sighted = archive(rows.tolist())
     likes = {c.id: rng.standard_normal() for c in sighted.candidates}
     others = {"nan": np.full_like(rows, np.nan), "reversed": -rows, "equal": np.zeros_like(rows)}
-    strategy = Icpl(Eyes(likes))
-    assert decided(strategy, archive(others[fitness].tolist())) == decided(strategy, sighted)
-    favourite = max(likes, key=lambda id: likes[id])
-    assert strategy.best(sighted).id == favourite
+    blind = replace(archive(others[fitness].tolist()), by_fitness=False)
+    assert decided(asked(blind, likes)) == decided(asked(sighted, likes))
+    assert Icpl().best(asked(sighted, likes)).id == max(likes, key=lambda id: likes[id])
 
 
 def test_generations_without_anything_trained_are_passed_over():
-    found = archive([[1.0, 2.0], [None, None]])
+    found = asked(archive([[1.0, 2.0], [None, None]]))
     brief = Icpl().briefs(found, SETTINGS, RNG)[0]
     assert [p.id for p in brief.parents] == ["g00c01"]
     assert brief.differences == ()
     nothing = archive([[None, None]])
     assert Icpl().briefs(nothing, SETTINGS, RNG)[0].operator is Operator.INITIAL
     assert Icpl().best(nothing) is None
+    assert Icpl().due(nothing) == 0
 
 
-def test_where_only_one_was_trained_there_is_no_worst():
-    brief = Icpl().briefs(archive([[None, 1.0, None]]), SETTINGS, RNG)[0]
+def test_where_only_one_was_trained_there_is_no_worst_and_nothing_to_ask():
+    found = archive([[None, 1.0, None]])
+    assert Icpl().question(found) is None
+    assert Icpl().due(found) == 0
+    brief = Icpl().briefs(found, SETTINGS, RNG)[0]
     assert [p.id for p in brief.parents] == ["g00c01"]
     assert brief.contrast is None
 
 
 def test_a_teacher_that_errs_errs_the_same_when_a_run_goes_on():
     rows = np.random.default_rng(3).standard_normal((4, 6)).tolist()
-    strategy = Icpl(Noisy(1.0, seed=5))
-    until_now, later = archive(rows[:3]), archive(rows)
-    said = strategy.preferences(until_now)
-    end = 2  # questions about the generations' best, asked anew when there is one more
-    assert strategy.preferences(later)[: len(said) - end] == said[:-end]
+    teacher = Noisy(1.0, seed=5)
+    until_now, later = (asked(archive(some), teacher=teacher).said for some in (rows[:3], rows))
+    assert later[: len(until_now)] == until_now
 
 
-def test_what_is_trained_again_changes_no_answer():
-    found = archive([[1.0, 1.5, 2.0]])
-    again = replace(found.candidates[2].score, fitness=-5.0, trainings=(2.0, -12.0))
-    candidates = (*found.candidates[:2], replace(found.candidates[2], score=again))
-    assert Icpl().best(Archive(candidates, 1)).id == Icpl().best(found).id == "g00c02"
+def choice(who, kind, ids, *answer):
+    return Annotation(who, kind, tuple(Clip(id) for id in ids), answer)
+
+
+def test_most_decide_and_the_first_where_they_are_even():
+    found = archive([[0.0, 0.0, 0.0]])
+    ids = ["g00c00", "g00c01", "g00c02"]
+    ann = choice("ann", Kind.BEST, ids, "g00c01")
+    ben = choice("ben", Kind.BEST, ids[::-1], "g00c02")
+    cat = choice("cat", Kind.BEST, ids, "g00c02")
+
+    def named(*said, **more):
+        return Icpl().best(replace(found, said=said, **more)).id
+
+    assert named(ann) == named(ann, ben) == "g00c01"
+    assert named(ann, ben, cat) == "g00c02"
+    assert named(ann, ben, cat, rank_for="ann") == "g00c01"
+    assert Icpl().question(replace(found, said=(ann,), rank_for="ben")).kind is Kind.BEST
 
 
 def test_it_can_be_named():
@@ -151,5 +161,5 @@ def test_blindness_of_all():
 
 def test_equal_programs_say_so():
     same = {"a": 1.0}
-    found = Archive((candidate(0, 0, 1.0, same), candidate(1, 0, 2.0, same)), 2)
+    found = asked(Archive((candidate(0, 0, 1.0, same), candidate(1, 0, 2.0, same)), 2))
     assert Icpl().briefs(found, SETTINGS, RNG)[0].differences == ("nothing changed",)

@@ -11,13 +11,12 @@ from dataclasses import replace
 
 import pytest
 
+from reward_synth.feedback.annotations import Kind
 from reward_synth.propose import library
-from reward_synth.search.archive import Archive
-from reward_synth.search.config import FinalSettings, LLMSettings
+from reward_synth.search.config import FeedbackSettings, FinalSettings, LLMSettings
 from reward_synth.search.loop import resume, start
 from reward_synth.search.memory import library_folder
 from reward_synth.search.store import Store
-from reward_synth.search.strategies.icpl import Icpl
 from tests.propose.conftest import KEY, quick_and_direct, server  # noqa: F401 (fixtures)
 from tests.search.test_loop import PLAIN, PROGRAM, Ear, config  # noqa: F401 (a fixture)
 
@@ -30,15 +29,18 @@ TINY = (
 OTHER = PROGRAM.format("-2.7 * next_state.velocity**2")
 
 
-@pytest.mark.parametrize(("preset", "candidates"), [("icpl", 3), ("text2reward", 1)])
+@pytest.mark.parametrize(
+    ("preset", "feedback", "candidates"), [("icpl", "teacher", 3), ("text2reward", "none", 1)]
+)
 def test_the_presets_run_to_the_end_without_a_model(
-    preset, candidates, point_task_folder, tmp_path
+    preset, feedback, candidates, point_task_folder, tmp_path
 ):
     command = (
         "import sys; from reward_synth.cli import main; sys.exit(main(sys.argv[1:]))",
         "run",
         f"task={point_task_folder}",
         f"search={preset}",
+        f"feedback={feedback}",
         f"search.candidates={candidates}",
         *TINY,
     )
@@ -51,7 +53,7 @@ def test_the_presets_run_to_the_end_without_a_model(
     with Store.read(folder) as store:
         made = store.candidates()
         assert store.get("result")["scores"]["found"]
-        assert bool(store.preferences()) == (preset == "icpl")
+        assert bool(store.journal.read()) == (preset == "icpl")
     assert len(made) == 2 * candidates
     assert any(c.score and c.kind == "revise" for c in made if c.generation == 1)
 
@@ -78,6 +80,7 @@ def asking(server, config, monkeypatch):  # noqa: F811
         config,
         llm=LLMSettings(kind="openai", base_url=server.url, model="model-a"),
         search=replace(PLAIN, strategy="icpl", generations=3, candidates=2),
+        feedback=FeedbackSettings(source="teacher"),
         final=FinalSettings(trainings=0),
     )
 
@@ -98,22 +101,14 @@ def test_icpl_tells_no_fitness_and_keeps_each_answer_once(server, asking, tmp_pa
     with pytest.raises(KeyboardInterrupt):
         start(asking, folder, Impatient(3))
     with Store.read(folder) as store:
-        early = store.preferences()
+        early = store.journal.read()
     resume(folder, Ear())
     resume(folder, Ear())
     with Store.read(folder) as store:
-        candidates, kept = tuple(store.candidates()), store.preferences()
-    assert len(kept) == len(set(kept))
+        candidates, kept = tuple(store.candidates()), store.journal.read()
     assert kept[: len(early)] == early
-    assert len(early) > 0
-    given = [
-        preference
-        for done in (1, 2, 3)
-        for preference in Icpl().preferences(
-            Archive(tuple(c for c in candidates if c.generation < done), done)
-        )
-    ]
-    assert set(kept) == set(given)
+    assert [said.kind for said in early] == [Kind.BEST, Kind.BEST, Kind.PAIR]
+    assert [said.kind for said in kept[3:]] == [Kind.BEST, Kind.PAIR]
     texts = told(server)
     assert len(texts) == 6
     assert sum("term" in text for text in texts[2:]) == 4  # they are told of the training

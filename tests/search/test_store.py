@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reward_synth.errors import RunError
-from reward_synth.feedback.preferences import Kind, Preference
 from reward_synth.feedback.scores import Score
 from reward_synth.records import Finding, Rejection, RewardProgram, Stage
 from reward_synth.search.candidate import Candidate
@@ -167,23 +166,12 @@ with Store.open(pathlib.Path({str(tmp_path)!r})) as store:
         assert store.spent().env_steps == 50
 
 
-def test_answers_are_added_once_in_their_order_and_never_changed(tmp_path):
-    one = Preference("oracle", Kind.PAIR, ("g00c00", "g00c01"), "g00c01")
-    other = Preference("oracle", Kind.PAIR, ("g00c00", "g00c02"), "")
-    person = Preference("Ada", Kind.BEST, ("g00c00", "g00c01", "g00c02"), "g00c02", when=5.0)
+def test_a_run_from_before_there_were_annotations_has_none(tmp_path):
     with Store.open(tmp_path) as store:
-        store.add_preferences([other, one, other])
-        store.add_preferences([one, person])
-        store.add_preferences([replace(person, when=6.0)])  # she was asked again
+        store._db.execute("DROP TABLE annotations")
     with Store.read(tmp_path) as store:
-        assert store.preferences() == [other, one, person, replace(person, when=6.0)]
-
-
-def test_a_run_from_before_there_were_answers_has_none(tmp_path):
-    with Store.open(tmp_path) as store:
-        store._db.execute("DROP TABLE preferences")
-    with Store.read(tmp_path) as store:
-        assert store.preferences() == []
+        assert store.journal.read() == []
+        assert len(store.journal) == 0
 
 
 def test_of_a_write_that_was_cut_off_there_is_nothing(tmp_path):

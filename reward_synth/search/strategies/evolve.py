@@ -99,6 +99,7 @@ def _brief(
         parents=tuple(parent_of(archive, c) for c in parents),
         elites=elites_of(archive, parent, settings.elites),
         failures=failures(archive, parent),
+        comment=archive.comment(parent),
         lineage=lineage,
     )
 

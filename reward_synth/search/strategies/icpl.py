@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
 
-from reward_synth.feedback.preferences import Preference
-from reward_synth.feedback.teachers import Choice, Oracle, Shown, Teacher, choose
+from reward_synth.feedback.annotations import Kind, Question
 from reward_synth.propose.differences import difference
 from reward_synth.propose.operators import Manner, Operator
 from reward_synth.propose.proposer import Brief
@@ -22,88 +22,115 @@ from reward_synth.search.config import SearchSettings
 
 @dataclass(frozen=True, slots=True)
 class Icpl:
-    """Preferences are all there is: of each generation a teacher names the best and the worst.
+    """Preferences are all there is: of each generation somebody names the best and the worst.
 
     Every sample is written from the last generation's two, the traces of their terms without
     the task's fitness, and what changed from one generation's best to the next's. K candidates
-    take 2 K - 3 questions a generation, and G generations G - 1 at the end: 49 for the paper's
-    6 and 5, some of which have been answered before. Three things differ from the paper:
+    take 2 K - 3 comparisons a generation, and G generations G - 1 to compare their best: 49 for
+    the paper's 6 and 5. Three things differ from the paper:
 
     - It draws new programs until all K run. Here one that does not is sent back
       ``search.repairs`` times with the reason, and then the generation has one less.
     - It asks another model for the differences between good programs, in words. Here they are
       read off the programs.
-    - Its code returns the program of the highest task metric. Here the teacher compares the
-      generations' best, and nobody else decides.
+    - Its code returns the program of the highest task metric. Here each generation's best is
+      compared with the best of those before, and nobody else decides.
 
-    Attributes:
-      teacher: stands in for the person.
+    Where several people have answered the same question, most of them decide, and the first of
+    them where they are even.
     """
 
-    teacher: Teacher = field(default_factory=Oracle)
     blind: ClassVar[bool] = True
 
     def briefs(
         self, archive: Archive, settings: SearchSettings, rng: np.random.Generator
     ) -> tuple[Brief, ...]:
         """See ``Strategy.briefs``."""
-        rounds = self._rounds(archive)
+        rounds = [one for one in _rounds(archive) if one.best]
         if not rounds:
             brief = Brief(Operator.INITIAL, alike=True, manner=Manner.ICPL)
             return (brief,) * settings.candidates
         last = rounds[-1]
         brief = Brief(
             Operator.REVISE,
-            (unscored_parent(archive[last.best.id]),),
+            (unscored_parent(archive[last.best]),),
             alike=True,
             manner=Manner.ICPL,
-            contrast=unscored_parent(archive[last.worst.id]) if last.worst else None,
-            differences=_differences([archive[one.best.id] for one in rounds]),
+            contrast=unscored_parent(archive[last.worst]) if last.worst else None,
+            differences=_differences([archive[one.best] for one in rounds]),
         )
         return (brief,) * settings.candidates
 
     def best(self, archive: Archive) -> Candidate | None:
-        """Return the best of the generations' best, to the teacher; see ``Strategy.best``."""
-        rounds = self._rounds(archive)
-        return archive[self._final(archive, rounds).id] if rounds else None
+        """Return the best of the generations' best; see ``Strategy.best``."""
+        champions = [one.champion for one in _rounds(archive) if one.champion]
+        return archive[champions[-1]] if champions else None
 
-    def preferences(self, archive: Archive) -> tuple[Preference, ...]:
-        """Return all answers that the decisions on an archive rest on, each once."""
-        rounds = self._rounds(archive)
-        choices = [c for one in rounds for c in (one.best, one.worst) if c]
-        if rounds:
-            choices.append(self._final(archive, rounds))
-        return tuple(dict.fromkeys(p for choice in choices for p in choice.preferences))
+    def question(self, archive: Archive) -> Question | None:
+        """See ``Asking.question``."""
+        return next((one.open for one in _rounds(archive) if one.open), None)
 
-    def _rounds(self, archive: Archive) -> list[_Round]:
-        """Ask about each generation in which anything was trained to the end."""
-        rounds = []
-        for generation in range(archive.generations):
-            shown = [_shown(c) for c in archive.scored_in(generation)]
-            if not shown:
-                continue
-            best = choose(self.teacher, shown)
-            others = [one for one in shown if one.id != best.id]
-            worst = choose(self.teacher, others, worst=True) if others else None
-            rounds.append(_Round(best, worst))
-        return rounds
-
-    def _final(self, archive: Archive, rounds: Sequence[_Round]) -> Choice:
-        return choose(self.teacher, [_shown(archive[one.best.id]) for one in rounds])
+    def due(self, archive: Archive) -> int:
+        """See ``Asking.due``."""
+        count = len(archive.scored_in(archive.generations - 1))
+        earlier = archive.last_scored >= 0 and any(
+            c.generation < archive.generations - 1 for c in archive.scored
+        )
+        return max(2 * count - 3, 0) + (earlier if count else 0)
 
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """What a generation's videos led to; ``worst`` is None where there was but one."""
+    """What a generation's videos led to.
 
-    best: Choice
-    worst: Choice | None
+    Attributes:
+      best, worst: ids; "" while nobody has said, and where there is but one there is no worst.
+      champion: the best of all generations so far.
+      open: what is still to be answered.
+    """
+
+    best: str = ""
+    worst: str = ""
+    champion: str = ""
+    open: Question | None = None
 
 
-def _shown(candidate: Candidate) -> Shown:
-    """Show the policy of the first training: what is trained later changes no answer."""
-    assert candidate.score is not None
-    return Shown(candidate.id, candidate.score.trainings[0])
+def _rounds(archive: Archive) -> Iterator[_Round]:
+    """Go through the generations in which anything was trained, up to the first open question."""
+    champion = ""
+    for generation in range(archive.generations):
+        ids = tuple(c.id for c in archive.scored_in(generation))
+        if not ids:
+            continue
+        best = _named(archive, Question(Kind.BEST, ids)) if len(ids) > 1 else ids[0]
+        if best is None:
+            yield _Round(champion=champion, open=Question(Kind.BEST, ids))
+            return
+        others = tuple(id for id in ids if id != best)
+        worst = _named(archive, Question(Kind.WORST, others)) if len(others) > 1 else others[:1]
+        if worst is None:
+            yield _Round(best, "", champion, Question(Kind.WORST, others))
+            return
+        between = Question(Kind.PAIR, (champion, best))
+        winner = _named(archive, between) if champion else best
+        if winner is None:
+            yield _Round(best, "".join(worst), champion, between)
+            return
+        champion = winner or champion  # neither is better: the earlier stays
+        yield _Round(best, "".join(worst), champion)
+
+
+def _named(archive: Archive, question: Question) -> str | None:
+    """Return the id that most have named, "" if they find a pair equal; None without an answer."""
+    wanted = set(question.candidates)
+    answers = [
+        "".join(said.answer)
+        for said in archive.said
+        if set(said.candidates) == wanted
+        and (said.kind is question.kind or (said.kind is Kind.SKIP and len(wanted) == 2))
+        and archive.rank_for in (None, said.who)
+    ]
+    return Counter(answers).most_common(1)[0][0] if answers else None
 
 
 def _differences(good: Sequence[Candidate]) -> tuple[str, ...]:

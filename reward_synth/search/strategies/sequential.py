@@ -11,7 +11,7 @@ from reward_synth.propose.operators import Operator
 from reward_synth.propose.proposer import Brief
 from reward_synth.search.archive import Archive
 from reward_synth.search.briefing import parent_of
-from reward_synth.search.candidate import Candidate, best_of
+from reward_synth.search.candidate import Candidate
 from reward_synth.search.config import SearchSettings
 from reward_synth.search.setbacks import failures
 
@@ -29,11 +29,14 @@ class Sequential:
         self, archive: Archive, settings: SearchSettings, rng: np.random.Generator
     ) -> tuple[Brief, ...]:
         """See ``Strategy.briefs``."""
-        last = best_of(archive.scored_in(archive.last_scored))
+        last = archive.fittest_of(archive.scored_in(archive.last_scored))
         if last is None:
             return (Brief(Operator.INITIAL),) * settings.candidates
         brief = Brief(
-            Operator.REVISE, (parent_of(archive, last),), failures=failures(archive, last)
+            Operator.REVISE,
+            (parent_of(archive, last),),
+            failures=failures(archive, last),
+            comment=archive.comment(last),
         )
         return (brief,) * settings.candidates
 

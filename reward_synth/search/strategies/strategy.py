@@ -6,7 +6,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
-from reward_synth.feedback.preferences import Preference
+from reward_synth.feedback.annotations import Question
 from reward_synth.propose.proposer import Brief
 from reward_synth.search.archive import Archive
 from reward_synth.search.candidate import Candidate
@@ -36,8 +36,15 @@ class Strategy(Protocol):
 
 @runtime_checkable
 class Asking(Protocol):
-    """A strategy that decides by what somebody answers."""
+    """A strategy that decides by the answers to questions of its own."""
 
-    def preferences(self, archive: Archive) -> tuple[Preference, ...]:
-        """Return all answers that its decisions on an archive rest on, each once."""
+    def question(self, archive: Archive) -> Question | None:
+        """Return what must be answered before it decides on an archive; None if nothing.
+
+        Asked again with the answer in ``archive.said``, it says what comes next.
+        """
+        ...
+
+    def due(self, archive: Archive) -> int:
+        """Return how many comparisons the last generation's answers come down to, in all."""
         ...

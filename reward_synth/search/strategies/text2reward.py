@@ -41,6 +41,7 @@ class Text2Reward:
             () if last is None else (unscored_parent(last),),
             alike=True,
             manner=Manner.TEXT2REWARD,
+            comment="" if last is None else archive.comment(last),
             shots=self.shots,
         )
         return (brief,) * settings.candidates

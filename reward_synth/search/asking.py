@@ -1,0 +1,171 @@
+"""What a run asks of whoever says which policies are better. Imports no JAX."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from reward_synth.feedback.annotations import (
+    Annotation,
+    Comparison,
+    Kind,
+    Question,
+    comparisons,
+    standing,
+)
+from reward_synth.feedback.queries import next_pair
+from reward_synth.search.archive import Archive
+from reward_synth.search.config import RunConfig, config_from_json
+from reward_synth.search.seeds import derive_seed
+from reward_synth.search.store import Store
+from reward_synth.search.strategies import STRATEGIES
+from reward_synth.search.strategies.strategy import Asking
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """What is asked after a generation, given all that was said.
+
+    Attributes:
+      config: of the run.
+      archive: all generations until then, and all that was said until now.
+      fresh: what was said since the generation before was decided on, which is not in the
+        decisions yet.
+      waiting: whether the run does not go on without answers.
+    """
+
+    config: RunConfig
+    archive: Archive
+    fresh: tuple[Annotation, ...]
+    waiting: bool
+
+    @property
+    def generation(self) -> int:
+        """The one that was trained last."""
+        return self.archive.generations - 1
+
+    @property
+    def given(self) -> int:
+        """Comparisons that fresh answers come down to."""
+        return sum(len(said.comparisons) for said in self.fresh)
+
+    @property
+    def wanted(self) -> int:
+        """Comparisons after which the run goes on."""
+        strategy = STRATEGIES[self.config.search.strategy]
+        if isinstance(strategy, Asking):
+            return strategy.due(self.archive)
+        shown = len(self.archive.scored)
+        return min(self.config.feedback.answers, shown * (shown - 1) // 2)
+
+    @property
+    def done(self) -> bool:
+        """Whether the run can go on."""
+        strategy = STRATEGIES[self.config.search.strategy]
+        if isinstance(strategy, Asking):
+            return strategy.question(self.archive) is None
+        enough = any(said.kind is Kind.ENOUGH for said in self.fresh)
+        return enough or self.given >= self.wanted
+
+    def next(self, who: str) -> Question | None:
+        """Return what somebody is asked next; None if there is nothing left to ask them.
+
+        The same inquiry asks the same of the same. After it is done there may be more to ask:
+        the generation after the next is decided on that too.
+        """
+        strategy = STRATEGIES[self.config.search.strategy]
+        if isinstance(strategy, Asking):
+            return strategy.question(self.archive)
+        ids = [c.id for c in self.archive.scored]
+        known = set(ids)
+        about = [c for c in comparisons(self.archive.said) if {c.first, c.second} <= known]
+        skipped = [
+            Comparison(*said.candidates, verdict=None, who=said.who)
+            for said in self.archive.said
+            if said.kind is Kind.SKIP and len(said.shown) == 2
+        ]
+        seed = derive_seed(self.config.seed, "ask", who, len(about), len(skipped))
+        pair = next_pair(
+            self.archive.preferred, about, ids, who, np.random.default_rng(seed), skipped
+        )
+        return None if pair is None else Question(Kind.PAIR, pair)
+
+
+def hearing(generation: int) -> str:
+    """Return the job under which it is kept what was heard after a generation."""
+    return f"gen_{generation:02d}/hear"
+
+
+def archive_of(
+    store: Store, config: RunConfig, generations: int, models: tuple[str, ...] = ()
+) -> Archive:
+    """Return what was tried in the first so many generations, and what was heard until then.
+
+    What is said later, or while nobody listens, is not in it: a run that is continued decides
+    the same.
+    """
+    heard = _heard(store, generations)
+    said = store.journal.read(upto=heard["upto"])
+    return _archive(store, config, generations, said, heard["remarks"], models)
+
+
+def inquiry(store: Store, *more: Annotation) -> Inquiry | None:
+    """Return what a run asks just now; None before anything was trained.
+
+    Args:
+      store: of the run, which another process may hold.
+      more: taken to be said as well, to see what would be asked then.
+    """
+    saved = store.get("config")
+    if saved is None:
+        return None
+    config = config_from_json(saved)
+    trained = [
+        number
+        for number in range(config.search.generations)
+        if store.job(f"gen_{number:02d}/train") is not None
+    ]
+    return inquiry_after(store, config, trained[-1], *more) if trained else None
+
+
+def inquiry_after(
+    store: Store, config: RunConfig, generation: int, *more: Annotation
+) -> Inquiry | None:
+    """Return what a run asks after a generation; None if there is nothing to show."""
+    said = (*store.journal.read(), *more)
+    archive = _archive(store, config, generation + 1, said)
+    if not archive.scored:
+        return None
+    old = {one.id for one in said[: _heard(store, generation)["upto"]]}
+    fresh = tuple(one for one in archive.said if one.id not in old)
+    waiting = config.feedback.source == "people" and store.job(hearing(generation)) is None
+    return Inquiry(config, archive, fresh, waiting)
+
+
+def _heard(store: Store, generations: int) -> dict[str, Any]:
+    """Return what was heard after the last of the first so many generations that was heard of."""
+    jobs = (store.job(hearing(number)) for number in reversed(range(generations)))
+    return next((job for job in jobs if job is not None), {"upto": 0, "remarks": {}})
+
+
+def _archive(
+    store: Store,
+    config: RunConfig,
+    generations: int,
+    said: Sequence[Annotation],
+    remarks: Mapping[str, str] | None = None,
+    models: tuple[str, ...] = (),
+) -> Archive:
+    known = tuple(c for c in store.candidates() if c.generation < generations)
+    return Archive(
+        known,
+        generations,
+        models,
+        said=standing(said),
+        remarks=remarks or {},
+        by_fitness=config.feedback.fitness,
+        rank_for=config.feedback.rank_for,
+    )

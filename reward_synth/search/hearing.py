@@ -1,0 +1,124 @@
+"""After each generation: somebody is asked which policies are better, and heard. No JAX here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from reward_synth.errors import RunError
+from reward_synth.feedback.annotations import Annotation, standing
+from reward_synth.feedback.teachers import Noisy, Oracle, Teacher, respond
+from reward_synth.rollout.video import VideoWorker
+from reward_synth.search.asking import Inquiry, hearing, inquiry_after
+from reward_synth.search.budget import Budget
+from reward_synth.search.config import RunConfig
+from reward_synth.search.listener import Listener
+from reward_synth.search.store import Spent, Store
+from reward_synth.search.training_process import Training
+
+Result = TypeVar("Result")
+
+_LOOK_S = 0.5  # between two looks at what people have answered
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """Who is asked, and what is made of it.
+
+    What was said until then is written down with the generation; what is said later is heard
+    after the next. So a run that is continued decides on the same answers.
+
+    Attributes:
+      config: the run's settings.
+      store: the run's records.
+      safely: does work in the training process; see ``Search``.
+      training: where recorded episodes are looked at.
+      budget: what the run may spend; waiting for people is free.
+      videos: that people are shown.
+      listener: hears that the run waits.
+    """
+
+    config: RunConfig
+    store: Store
+    safely: Callable[[Callable[[], dict]], dict]
+    training: Training
+    budget: Budget
+    videos: VideoWorker
+    listener: Listener
+
+    def hear(self, generation: int) -> None:
+        """Ask about all generations so far until there is enough to go on.
+
+        Raises:
+          RunError: people have not answered in time; the run waits for them when it is continued.
+        """
+        source, job = self.config.feedback.source, hearing(generation)
+        if source == "none" or self.store.job(job) is not None:
+            return
+        began = time.monotonic()
+        if source == "people":
+            self._wait(generation)
+        else:
+            self._ask_teacher(generation)
+        upto = len(self.store.journal)
+        said = standing(self.store.journal.read(upto=upto))
+        scored = [c for c in self.store.candidates() if c.score is not None]
+        told = self.safely(lambda: self.training.remarks(said, scored))
+        spent = Spent(seconds=0.0 if source == "people" else time.monotonic() - began)
+        self.store.finish_job(job, {"upto": upto, "remarks": told}, "asking", spent)
+
+    def _wait(self, generation: int) -> None:
+        """Wait until people have said enough."""
+        self.videos.wait()
+        asked = self._inquiry(generation)
+        if asked is None or asked.done:
+            return
+        self.listener.notice(
+            f"Generation {generation + 1} is to be judged: {asked.wanted - asked.given} "
+            f"comparisons are wanted. Give them with: reward-synth label {self.store.folder}"
+        )
+        patience, began, heard = self.config.feedback.patience_s, time.monotonic(), -1
+        with self.budget.paused():
+            while True:
+                count = len(self.store.journal)
+                if count != heard:
+                    asked, heard = self._inquiry(generation), count
+                    if asked is None or asked.done:
+                        return
+                if patience is not None and time.monotonic() - began >= patience:
+                    raise RunError(
+                        f"nobody has answered within {patience:g} s: answer with `reward-synth "
+                        f"label {self.store.folder}`, then continue with resume={self.store.folder}."
+                    )
+                time.sleep(_LOOK_S)
+
+    def _ask_teacher(self, generation: int) -> None:
+        """Have a synthetic teacher answer until there is enough."""
+        teacher = teacher_of(self.config)
+        asked = self._inquiry(generation)
+        if asked is None or asked.done:
+            return
+        scored = asked.archive.scored
+        fitness = self.safely(lambda: self.training.sight(scored))
+        while asked is not None and not asked.done:
+            question = asked.next(teacher.name)
+            if question is None:
+                return
+            self._keep(respond(teacher, question, fitness))
+            asked = self._inquiry(generation)
+
+    def _keep(self, said: Annotation) -> None:
+        self.store.journal.append([said])
+
+    def _inquiry(self, generation: int) -> Inquiry | None:
+        return inquiry_after(self.store, self.config, generation)
+
+
+def teacher_of(config: RunConfig) -> Teacher:
+    """Return the synthetic teacher that a run asks."""
+    feedback = config.feedback
+    if feedback.teacher == "noisy":
+        return Noisy(feedback.rationality, config.seed)
+    return Oracle()
