@@ -8,7 +8,8 @@ the tests hold what is alike in the three against each other.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from scipy import linalg, stats
@@ -16,12 +17,14 @@ from scipy import linalg, stats
 from reward_synth.feedback.annotations import Comparison, Verdict
 from reward_synth.feedback.estimates import Estimate
 
-_SPREAD = 1.5  # standard deviation of skills that is expected before anything is known,
-_SPREAD_WORTH = 2.0  # and the number of candidates that this expectation counts as
-_TIES = (np.log(0.3), 1.0)  # mean and standard deviation of the logarithm of Davidson's nu
-_RELIABILITY = 1.0  # standard deviation of a reliability's logarithm
-_ROUNDS = 200
-_TOLERANCE = 1e-3
+# Mean and standard deviation of the logarithms of what is learned besides skills.
+_SPREAD = (np.log(2.0), 0.7)  # the standard deviation of skills
+_TIES = (np.log(0.3), 1.0)  # Davidson's nu
+_RELIABILITY = (0.0, 1.0)
+T = TypeVar("T", float, np.ndarray)
+
+_ROUNDS = 100
+_TOLERANCE = 5e-3  # of logarithms
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(9)
 _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 _REACH = float(stats.norm.ppf(0.975))
@@ -34,7 +37,9 @@ class Ranking:
     Attributes:
       estimates: of the skill of each: by how much the log-odds of being preferred exceed those
         of the candidates' average, to a source of reliability 1. Normal posteriors.
-      covariance: (n, n) of the skills, in the order of ``estimates``.
+      covariance: (n, n) of the skills, in the order of ``estimates``, given their spread. That
+        the spread is uncertain stretches all skills at once and turns no order; it is part of
+        the estimates' deviations alone.
       reliability: of each source that said anything: what differences in skill are multiplied by
         before it answers. 0 flips coins; 1 is the average over sources, weighted by what their
         answers tell (answers times reliability), and what a source without answers is taken for.
@@ -108,9 +113,10 @@ def rank(comparisons: Sequence[Comparison], ids: Sequence[str]) -> Ranking:
     fit = _fit(data)
     n = len(ids)
     centre = np.eye(n) - 1.0 / max(n, 1)
-    means = fit.skills[:n] - fit.skills[:n].mean() if n else fit.skills[:0]
-    covariance = centre @ fit.covariance[:n, :n] @ centre
-    deviations = np.sqrt(np.clip(np.diag(covariance), 0.0, None))
+    means = centre @ fit.skills[:n]
+    covariance = centre @ _widened(data, fit)[:n, :n] @ centre
+    stretch = centre @ _stretch(fit)[:n]
+    deviations = np.sqrt(np.clip(np.diag(covariance) + stretch**2, 0.0, None))
     counts = np.bincount(np.concatenate([data.first, data.second]), minlength=n)
     return Ranking(
         estimates={
@@ -193,80 +199,165 @@ class _Fit:
     reliability: np.ndarray
     ties: float
 
+    @property
+    def logs(self) -> np.ndarray:
+        """(s + 2,) of all but the skills."""
+        return np.log([self.spread, *self.reliability, self.ties])
+
 
 def _fit(data: _Data) -> _Fit:
-    skills, spread = np.zeros(data.size), _SPREAD
-    reliability, ties = np.ones(len(data.sources)), float(np.exp(_TIES[0]))
-    skills, covariance = _posterior(data, skills, spread, reliability, ties)
+    fit = _Fit(
+        skills=np.zeros(data.size),
+        covariance=np.exp(2.0 * _SPREAD[0]) * np.eye(data.size),
+        spread=float(np.exp(_SPREAD[0])),
+        reliability=np.ones(len(data.sources)),
+        ties=float(np.exp(_TIES[0])),
+    )
     if not len(data.first):
-        return _Fit(skills, covariance, spread, reliability, ties)
+        return fit
     for _ in range(_ROUNDS):
-        before = np.array([np.log(spread), *np.log(reliability), np.log(ties)])
-        # MacKay's update (1992) of the prior's variance: by the number of skills that are known.
-        known = data.size - np.trace(covariance) / spread**2
-        squares = float(skills @ skills) + _SPREAD_WORTH * _SPREAD**2
-        spread = float(np.sqrt(squares / (known + _SPREAD_WORTH)))
-        reliability, ties = _sources(data, skills, covariance, reliability, ties)
-        # A common factor of all reliabilities is one of skills: it is theirs.
-        counts = np.bincount(data.who)
-        factor = float(counts @ reliability**2 / (counts @ reliability))
-        skills, spread, reliability = skills * factor, spread * factor, reliability / factor
-        skills, covariance = _posterior(data, skills, spread, reliability, ties)
-        after = np.array([np.log(spread), *np.log(reliability), np.log(ties)])
-        if np.abs(after - before).max() < _TOLERANCE:
+        before = fit
+        fit = _sources(data, _climb(data, fit, steps=1))
+        if np.abs(fit.logs - before.logs).max() < _TOLERANCE:
             break
-    return _Fit(skills, covariance, spread, reliability, ties)
+    return _climb(data, fit, steps=50)
 
 
-def _posterior(
-    data: _Data, skills: np.ndarray, spread: float, reliability: np.ndarray, ties: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the most probable skills, by Newton's method from those given, and the covariance."""
-    scale = reliability[data.who]
+def _climb(data: _Data, fit: _Fit, steps: int) -> _Fit:
+    """Go towards the normal distribution that is nearest to the skills' posterior.
+
+    Its mean is where the gradient is zero on average over it, and its precision is the average
+    curvature (Opper & Archambeau 2009): Newton's method with both averaged.
+    """
+    scale = fit.reliability[data.who]
     n, first, second = data.size, data.first, data.second
-    for _ in range(50):
-        win, lose, _ = probabilities(scale * (skills[first] - skills[second]), ties)
-        pull = scale * (data.score - (win - lose) / 2)
-        weight = scale**2 * ((win + lose) - (win - lose) ** 2) / 4
-        gradient = np.bincount(first, pull, n) - np.bincount(second, pull, n) - skills / spread**2
+    for _ in range(steps):
+        average = _averages(data, fit)
+        pull, weight = scale * average.pull, scale**2 * average.weight
+        gradient = np.bincount(first, pull, n) - np.bincount(second, pull, n)
         off = np.bincount(first * n + second, weight, n * n).reshape(n, n)
         off = off + off.T
-        hessian = np.diag(off.sum(1) + spread**-2) - off
-        factor = linalg.cho_factor(hessian)
-        step = linalg.cho_solve(factor, gradient)
+        covariance = linalg.inv(
+            np.diag(off.sum(1) + fit.spread**-2) - off, assume_a="pos", check_finite=False
+        )
+        step = covariance @ (gradient - fit.skills / fit.spread**2)
         # The posterior is concave, but its curvature vanishes far out: no step leaps there.
-        skills = skills + step * min(1.0, 2.0 * spread / max(float(np.abs(step).max()), 1e-12))
-        if np.abs(step).max() < 1e-4 * spread:
+        size = float(np.abs(step).max())
+        step = step * min(1.0, 2.0 * fit.spread / max(size, 1e-12))
+        fit = replace(fit, skills=fit.skills + step, covariance=covariance)
+        if size < 1e-3 * fit.spread:
             break
-    return skills, linalg.cho_solve(factor, np.eye(n))
+    return fit
 
 
-def _sources(
-    data: _Data, skills: np.ndarray, covariance: np.ndarray, reliability: np.ndarray, ties: float
-) -> tuple[np.ndarray, float]:
-    """Take a scoring step for the logarithms of reliabilities and nu, over the skills' posterior.
-
-    A gap between two skills is normal: expectations are over Gauss-Hermite's nodes.
-    """
-    variance = np.diag(covariance)
-    first, second = data.first, data.second
-    spread = np.sqrt(variance[first] + variance[second] - 2 * covariance[first, second])
-    gaps = (skills[first] - skills[second])[:, None] + spread[:, None] * _NODES  # (m, nodes)
-    scaled = reliability[data.who][:, None] * gaps
-    win, lose, equal = probabilities(scaled, ties)
-    slope = ((data.score[:, None] - (win - lose) / 2) * scaled) @ _WEIGHTS
-    curve = (((win + lose) - (win - lose) ** 2) / 4 * scaled**2) @ _WEIGHTS
-    logs = np.log(reliability)
-    prior = _RELIABILITY**-2
-    step = (np.bincount(data.who, slope) - prior * logs) / (np.bincount(data.who, curve) + prior)
-    mean, deviation = _TIES
-    tied = np.count_nonzero(data.score == 0.0) - float((equal @ _WEIGHTS).sum())
-    bend = float(((equal * (1 - equal)) @ _WEIGHTS).sum())
-    lift = (tied - (np.log(ties) - mean) / deviation**2) / (bend + deviation**-2)
-    return (
-        np.exp(logs + np.clip(step, -1.0, 1.0)),
-        float(np.exp(np.log(ties) + np.clip(lift, -1.0, 1.0))),
+def _sources(data: _Data, fit: _Fit) -> _Fit:
+    """Take a step up for the spread, the reliabilities and nu, over the skills' posterior."""
+    # As MacKay (1992) reckons a prior's variance: by the number of skills that are known.
+    squares = float(fit.skills @ fit.skills) / fit.spread**2
+    spread = _stepped(fit.spread, squares - _known(fit), 2.0 * squares, _SPREAD)
+    average = _averages(data, fit)
+    slope, curve = (np.bincount(data.who, x) for x in (average.slope, average.curve))
+    # The slope is part of the curvature of a logarithm: without it, sources that flip coins are
+    # leapt over, to and fro.
+    reliability = _stepped(fit.reliability, slope, curve + np.abs(slope), _RELIABILITY)
+    equal = average.equal
+    surplus = np.count_nonzero(data.score == 0.0) - equal.sum()
+    ties = _stepped(fit.ties, surplus, (equal * (1.0 - equal)).sum(), _TIES)
+    # A common factor of all reliabilities is one of skills: it is theirs.
+    counts = np.bincount(data.who)
+    factor = float(counts @ reliability**2 / (counts @ reliability))
+    return _Fit(
+        skills=fit.skills * factor,
+        covariance=fit.covariance * factor**2,
+        spread=float(spread * factor),
+        reliability=reliability / factor,
+        ties=float(ties),
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Averages:
+    """Of each of m answers over the skills' posterior; g is reliability times the gap in skill.
+
+    Attributes:
+      pull: derivative of the log-likelihood by g.
+      weight: minus the second one, Fisher's information.
+      slope: derivative by the logarithm of the reliability.
+      curve: its Fisher's information.
+      equal: P(equal).
+    """
+
+    pull: np.ndarray
+    weight: np.ndarray
+    slope: np.ndarray
+    curve: np.ndarray
+    equal: np.ndarray
+
+
+def _averages(data: _Data, fit: _Fit) -> _Averages:
+    """Take them by Gauss's and Hermite's quadrature: a gap between normal skills is normal."""
+    first, second = data.first, data.second
+    variance = np.diag(fit.covariance)
+    spread = np.sqrt(variance[first] + variance[second] - 2 * fit.covariance[first, second])
+    gaps = (fit.skills[first] - fit.skills[second])[:, None] + spread[:, None] * _NODES
+    gaps *= fit.reliability[data.who][:, None]
+    win, lose, equal = probabilities(gaps, fit.ties)
+    pull = data.score[:, None] - (win - lose) / 2
+    weight = ((win + lose) - (win - lose) ** 2) / 4
+    return _Averages(*(x @ _WEIGHTS for x in (pull, weight, pull * gaps, weight * gaps**2, equal)))
+
+
+def _stepped(value: T, slope: T, curve: T, prior: tuple[float, float]) -> T:
+    """Take a Newton step for a logarithm with a normal prior, of a factor of e at most.
+
+    Args:
+      value: where it starts.
+      slope: derivative of the log-likelihood by the value's logarithm.
+      curve: minus its second derivative.
+      prior: mean and standard deviation of the logarithm.
+    """
+    mean, deviation = prior
+    up = slope - (np.log(value) - mean) / deviation**2
+    return value * np.exp(np.clip(up / (curve + deviation**-2), -1.0, 1.0))
+
+
+def _known(fit: _Fit) -> float:
+    """Return how many skills answers determine: n less the prior's share in the posterior."""
+    return len(fit.skills) - float(np.trace(fit.covariance)) / fit.spread**2
+
+
+def _widened(data: _Data, fit: _Fit) -> np.ndarray:
+    """Return the skills' covariance with what the reliabilities are uncertain by.
+
+    To first order (Kass & Steffey 1989): skills move with each logarithm by covariance times
+    the derivative of their gradient by it, and it is uncertain by its curvature, except for the
+    common factor, which ``_sources`` fixes.
+    """
+    if len(data.sources) < 2:
+        return fit.covariance
+    first, second, n = data.first, data.second, data.size
+    average = _averages(data, fit)
+    scale = fit.reliability[data.who]
+    gap = scale * (fit.skills[first] - fit.skills[second])
+    pull = scale * (average.pull - average.weight * gap)
+    derivatives = np.stack(
+        [
+            np.bincount(first, own, n) - np.bincount(second, own, n)
+            for own in np.where(data.who == np.arange(len(data.sources))[:, None], pull, 0.0)
+        ],
+        axis=1,
+    )
+    variance = 1.0 / (np.bincount(data.who, average.curve) + _RELIABILITY[1] ** -2)
+    fixed = np.bincount(data.who) * fit.reliability * (2.0 * fit.reliability - 1.0) * variance
+    logs = np.diag(variance) - np.outer(fixed, fixed) / (fixed @ (fixed / variance))
+    moved = fit.covariance @ derivatives
+    return fit.covariance + moved @ logs @ moved.T
+
+
+def _stretch(fit: _Fit) -> np.ndarray:
+    """Return (n,) by how much skills move, all at once, with one deviation of their spread."""
+    deviation = (2.0 * _known(fit) + _SPREAD[1] ** -2) ** -0.5  # of the spread's logarithm
+    return fit.covariance @ fit.skills * (2.0 * deviation / fit.spread**2)
 
 
 def _unknown(id: str) -> int:

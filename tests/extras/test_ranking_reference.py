@@ -1,0 +1,36 @@
+"""Rankings with ties, held against evalica, which brings pandas: it is not for `make test`."""
+
+import evalica
+import numpy as np
+import pytest
+
+from reward_synth.feedback.annotations import Comparison, Verdict
+from reward_synth.feedback.ranking import probabilities, rank
+
+WINNERS = {
+    Verdict.FIRST: evalica.Winner.X,
+    Verdict.SECOND: evalica.Winner.Y,
+    Verdict.EQUAL: evalica.Winner.Draw,
+}
+
+
+def test_skills_and_ties_are_those_of_evalica():
+    """Newman (2023) fits Davidson's model without priors, which many answers leave behind."""
+    rng = np.random.default_rng(0)
+    skills, ids = rng.normal(0.0, 1.0, 6), [f"c{i}" for i in range(6)]
+    answers = []
+    for _ in range(4000):
+        i, j = rng.choice(6, 2, replace=False)
+        chances = np.clip(probabilities(np.array(skills[i] - skills[j]), 0.7), 0.0, 1.0)
+        answers.append(Comparison(ids[i], ids[j], list(WINNERS)[rng.choice(3, p=chances)], "anna"))
+    ranking = rank(answers, ids)
+    found = evalica.newman(
+        [a.first for a in answers],
+        [a.second for a in answers],
+        [WINNERS[a.verdict] for a in answers],
+        limit=1000,
+        tolerance=1e-9,
+    )
+    reference = np.log(found.scores[ids].to_numpy())
+    assert ranking.means == pytest.approx(reference - reference.mean(), abs=0.02)
+    assert ranking.ties == pytest.approx(2 * found.v, rel=0.02)
