@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 from scipy import linalg, stats
@@ -21,8 +20,6 @@ from reward_synth.feedback.estimates import Estimate
 _SPREAD = (np.log(2.0), 0.7)  # the standard deviation of skills
 _TIES = (np.log(0.3), 1.0)  # Davidson's nu
 _RELIABILITY = (0.0, 1.0)
-T = TypeVar("T", float, np.ndarray)
-
 _ROUNDS = 100
 _TOLERANCE = 5e-3  # of logarithms
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(9)
@@ -307,7 +304,12 @@ def _averages(data: _Data, fit: _Fit) -> _Averages:
     return _Averages(*(x @ _WEIGHTS for x in (pull, weight, pull * gaps, weight * gaps**2, equal)))
 
 
-def _stepped(value: T, slope: T, curve: T, prior: tuple[float, float]) -> T:
+def _stepped(
+    value: float | np.ndarray,
+    slope: float | np.ndarray,
+    curve: float | np.ndarray,
+    prior: tuple[float, float],
+) -> np.ndarray:
     """Take a Newton step for a logarithm with a normal prior, of a factor of e at most.
 
     Args:
@@ -317,8 +319,9 @@ def _stepped(value: T, slope: T, curve: T, prior: tuple[float, float]) -> T:
       prior: mean and standard deviation of the logarithm.
     """
     mean, deviation = prior
-    up = slope - (np.log(value) - mean) / deviation**2
-    return value * np.exp(np.clip(up / (curve + deviation**-2), -1.0, 1.0))
+    logs = np.log(value)
+    up = slope - (logs - mean) / deviation**2
+    return np.exp(logs + np.clip(up / (np.asarray(curve) + deviation**-2), -1.0, 1.0))
 
 
 def _known(fit: _Fit) -> float:
