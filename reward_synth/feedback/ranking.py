@@ -90,9 +90,10 @@ def rank(comparisons: Sequence[Comparison], ids: Sequence[str]) -> Ranking:
     The log-odds that a source of reliability r prefers i to j are r (skill of i - skill of j);
     P(equal) is nu times the geometric mean of the other two. Skills are normal around 0, with a
     standard deviation that is learned, so that whoever never won or was never shown has finite
-    estimates. Reliabilities are log-normal around 1. Skills are integrated over (Laplace's
-    approximation), and spread, reliabilities and nu are those that are most probable then (EM):
-    maximised together with the skills, they would take their errors for structure.
+    estimates. Reliabilities are log-normal around 1. Skills are integrated over (a normal
+    distribution is fitted to their posterior), and spread, reliabilities and nu are those that
+    are most probable then (EM): maximised together with the skills, they would take their errors
+    for structure.
 
     Comparisons are taken to be independent. They are not where somebody is asked the same twice.
 
