@@ -22,8 +22,8 @@ _TIES = (np.log(0.3), 1.0)  # Davidson's nu
 _RELIABILITY = (0.0, 1.0)
 _ROUNDS = 100
 _TOLERANCE = 5e-3  # of logarithms
-_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(9)
-_WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
+NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(9)
+WEIGHTS = WEIGHTS / WEIGHTS.sum()
 _REACH = float(stats.norm.ppf(0.975))
 
 
@@ -297,12 +297,12 @@ def _averages(data: _Data, fit: _Fit) -> _Averages:
     first, second = data.first, data.second
     variance = np.diag(fit.covariance)
     spread = np.sqrt(variance[first] + variance[second] - 2 * fit.covariance[first, second])
-    gaps = (fit.skills[first] - fit.skills[second])[:, None] + spread[:, None] * _NODES
+    gaps = (fit.skills[first] - fit.skills[second])[:, None] + spread[:, None] * NODES
     gaps *= fit.reliability[data.who][:, None]
     win, lose, equal = probabilities(gaps, fit.ties)
     pull = data.score[:, None] - (win - lose) / 2
     weight = ((win + lose) - (win - lose) ** 2) / 4
-    return _Averages(*(x @ _WEIGHTS for x in (pull, weight, pull * gaps, weight * gaps**2, equal)))
+    return _Averages(*(x @ WEIGHTS for x in (pull, weight, pull * gaps, weight * gaps**2, equal)))
 
 
 def _stepped(
