@@ -13,9 +13,8 @@ from reward_synth.feedback.annotations import Comparison, Verdict
 from reward_synth.feedback.ranking import NODES, WEIGHTS, Ranking, probabilities
 
 _ELITES = 4  # whose order is asked about first
-_POOL = 48  # candidates that a simulated future is about: those that may yet be the best
-_FUTURES = 32
-_SETTLED = 0.9
+_POOL = 32  # candidates that a simulated future is about: those that may yet be the best
+_FUTURES = 24
 _NOTICEABLE = 0.4  # log-odds: of two that are closer, the better is preferred 60% of the time
 _NOISE = 1e-9  # decides between pairs of which nothing tells one from another
 
@@ -102,23 +101,25 @@ def answers_left(
     rng: np.random.Generator,
     *,
     passed: Collection[Pair] = (),
+    sure: float = 0.8,
     most: int = 200,
 ) -> AnswersLeft:
-    """Estimate how many more answers by ``who`` make it 90% sure that the leader is the best.
+    """Estimate how many more answers by ``who`` settle who is best: see ``settled``.
 
     Futures are drawn: skills from the posterior, answers from the model, questions as
     ``next_pair`` chooses them. If the model holds, the estimate does; a person's taste that no
     ranking can show is not in it.
 
     Args:
-      ranking: of those that may be asked about; no more than the 48 that may yet be best count.
+      ranking: of those that may be asked about; no more than the 32 that may yet be best count.
       comparisons: all there are.
       who: is asked.
       rng: of the futures.
       passed: see ``next_pair``.
+      sure: how probable it must be that nobody is noticeably better.
       most: answers after which a future is given up.
     """
-    if settled(ranking) >= _SETTLED or len(ranking.ids) < 2:
+    if settled(ranking) >= sure or len(ranking.ids) < 2:
         return AnswersLeft(0, 0, 0, 1.0)
     bounds = ranking.means + 2.0 * np.sqrt(np.diag(ranking.covariance))
     pool = np.sort(np.argsort(-bounds, kind="stable")[:_POOL])
@@ -130,7 +131,7 @@ def answers_left(
         ranking.ties,
     )
     skills = ranking.draws(rng, _FUTURES)[:, pool]
-    runs = [start.until_settled(first, second, row, rng, most) for row in skills]
+    runs = [start.until_settled(first, second, row, rng, sure, most) for row in skills]
     counts = [count for count, _ in runs]
     low, median, high = np.quantile(counts, [0.1, 0.5, 0.9], method="higher").astype(int).tolist()
     return AnswersLeft(median, low, high, float(np.mean([done for _, done in runs])))
@@ -198,6 +199,7 @@ class _Belief:
         second: np.ndarray,
         skills: np.ndarray,
         rng: np.random.Generator,
+        sure: float,
         most: int,
     ) -> tuple[int, bool]:
         """Ask about pairs, each once, in a world of these skills.
@@ -207,7 +209,7 @@ class _Belief:
         """
         belief, left = self, np.ones(len(first), bool)
         for count in range(min(most, len(first))):
-            if belief.settled >= _SETTLED:
+            if belief.settled >= sure:
                 return count, True
             gains = belief.gains(first, second, _ELITES) + _NOISE * rng.random(len(first))
             place = int(np.argmax(np.where(left, gains, -np.inf)))
@@ -216,7 +218,7 @@ class _Belief:
             win, lose, _ = probabilities(self.reliability * (skills[i] - skills[j]), self.ties)
             draw = rng.random()
             belief = belief.told(i, j, 0.5 if draw < win else -0.5 if draw < win + lose else 0.0)
-        return min(most, len(first)), belief.settled >= _SETTLED
+        return min(most, len(first)), belief.settled >= sure
 
     def _gaps(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Return (p, nodes) gaps between skills, times the reliability."""

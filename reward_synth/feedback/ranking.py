@@ -107,7 +107,7 @@ def rank(comparisons: Sequence[Comparison], ids: Sequence[str]) -> Ranking:
     if len(set(ids)) < len(ids):
         raise ValueError("each candidate is ranked once; an id appears twice.")
     others = dict.fromkeys(id for one in comparisons for id in (one.first, one.second))
-    data = _Data.of(comparisons, tuple(dict.fromkeys((*ids, *others))))
+    data = Data.of(comparisons, tuple(dict.fromkeys((*ids, *others))))
     fit = _fit(data)
     n = len(ids)
     centre = np.eye(n) - 1.0 / max(n, 1)
@@ -145,7 +145,7 @@ def probabilities(gap: np.ndarray, ties: float) -> tuple[np.ndarray, np.ndarray,
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Data:
+class Data:
     """m comparisons of n candidates by s sources.
 
     Attributes:
@@ -164,7 +164,7 @@ class _Data:
     size: int
 
     @classmethod
-    def of(cls, comparisons: Sequence[Comparison], ids: Sequence[str]) -> _Data:
+    def of(cls, comparisons: Sequence[Comparison], ids: Sequence[str]) -> Data:
         places = {id: place for place, id in enumerate(ids)}
         sources = tuple(dict.fromkeys(one.who for one in comparisons))
         seats = {who: seat for seat, who in enumerate(sources)}
@@ -203,7 +203,7 @@ class _Fit:
         return np.log([self.spread, *self.reliability, self.ties])
 
 
-def _fit(data: _Data) -> _Fit:
+def _fit(data: Data) -> _Fit:
     fit = _Fit(
         skills=np.zeros(data.size),
         covariance=np.exp(2.0 * _SPREAD[0]) * np.eye(data.size),
@@ -221,7 +221,7 @@ def _fit(data: _Data) -> _Fit:
     return _climb(data, fit, steps=50)
 
 
-def _climb(data: _Data, fit: _Fit, steps: int) -> _Fit:
+def _climb(data: Data, fit: _Fit, steps: int) -> _Fit:
     """Go towards the normal distribution that is nearest to the skills' posterior.
 
     Its mean is where the gradient is zero on average over it, and its precision is the average
@@ -248,7 +248,7 @@ def _climb(data: _Data, fit: _Fit, steps: int) -> _Fit:
     return fit
 
 
-def _sources(data: _Data, fit: _Fit) -> _Fit:
+def _sources(data: Data, fit: _Fit) -> _Fit:
     """Take a step up for the spread, the reliabilities and nu, over the skills' posterior."""
     # As MacKay (1992) reckons a prior's variance: by the number of skills that are known.
     squares = float(fit.skills @ fit.skills) / fit.spread**2
@@ -292,7 +292,7 @@ class _Averages:
     equal: np.ndarray
 
 
-def _averages(data: _Data, fit: _Fit) -> _Averages:
+def _averages(data: Data, fit: _Fit) -> _Averages:
     """Take them by Gauss's and Hermite's quadrature: a gap between normal skills is normal."""
     first, second = data.first, data.second
     variance = np.diag(fit.covariance)
@@ -330,7 +330,7 @@ def _known(fit: _Fit) -> float:
     return len(fit.skills) - float(np.trace(fit.covariance)) / fit.spread**2
 
 
-def _widened(data: _Data, fit: _Fit) -> np.ndarray:
+def _widened(data: Data, fit: _Fit) -> np.ndarray:
     """Return the skills' covariance with what the reliabilities are uncertain by.
 
     To first order (Kass & Steffey 1989): skills move with each logarithm by covariance times
