@@ -6,7 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 
@@ -61,9 +61,9 @@ def concord(comparisons: Iterable[Comparison]) -> Concord:
     """Return the agreement among all annotators.
 
     A verdict is first, tie or second, as -1, 0 and 1 with squared differences between them
-    (Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", interval metric), so that a
-    tie is half a disagreement with a winner... squared, a quarter. Which of the two stands first
-    means nothing: each pair is counted both ways round, so that chance is without a side. Of
+    (Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", interval metric): a tie
+    against a winner is a quarter of the disagreement between two winners. Which of the two stands
+    first means nothing, so each pair is counted both ways round, and chance has no side. Of
     somebody's repeated answers the last one counts.
     """
     judged = [
@@ -108,8 +108,7 @@ def consistency(comparisons: Iterable[Comparison]) -> Mapping[str, Consistency]:
         for who, said in by_whom.items():
             repeats[who] += len(said) - 1
             contradictions[who] += sum(
-                abs(_score(one) - _score(other)) / 2
-                for one, other in zip(said, said[1:], strict=False)
+                abs(_score(one) - _score(other)) / 2 for one, other in pairwise(said)
             )
     return {who: Consistency(repeats[who], contradictions[who]) for who in sorted(repeats)}
 

@@ -165,6 +165,7 @@ class Data:
 
     @classmethod
     def of(cls, comparisons: Sequence[Comparison], ids: Sequence[str]) -> Data:
+        """Number candidates as in ``ids``, and sources as they first speak."""
         places = {id: place for place, id in enumerate(ids)}
         sources = tuple(dict.fromkeys(one.who for one in comparisons))
         seats = {who: seat for seat, who in enumerate(sources)}

@@ -24,7 +24,7 @@ _CHANCES = np.log([0.1, 0.2, 0.5, 0.2])  # and how probable each is
 _STARTS = 6
 _ROUNDS = 40
 _FOLDS = 5
-_SURE = 2.0  # standard errors by which one more group must predict better
+_SURE = 1.0  # standard error by which one more group must predict better
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +68,9 @@ def find_tastes(
 ) -> Tastes:
     """Find how many tastes there are, and who has which.
 
-    One more group is believed in where it predicts held-out answers better, by two standard
-    errors. Each annotator has a reliability as well, so that who flips coins, whose answers fit
-    any taste badly, is not taken for a taste.
+    One more group is believed in where it predicts held-out answers better, by a standard error.
+    Each annotator has a reliability as well, so that who flips coins, whose answers fit any taste
+    badly, is not taken for a taste.
 
     Args:
       comparisons: of several annotators; some 20 answers by each tell two tastes apart.
