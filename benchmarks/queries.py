@@ -8,7 +8,7 @@ it stands, which is `next_pair` with everybody an elite; double Thompson samplin
 2016), which draws the two from the posterior of who is best; and random ones. All are ranked alike.
 
 Prints a Markdown table and writes it to benchmarks/results/queries.md, and the curves, with 95%
-bootstrap intervals over seeds, to queries.png. Takes some minutes, and NumPy alone.
+bootstrap intervals over seeds, to queries.png. Takes some minutes on one core.
 """
 
 import argparse
@@ -94,7 +94,7 @@ def play(strategy: Strategy, make: Callable[[int], Teacher], seed: int, budget: 
         said.extend(respond(teacher, Question(Kind.PAIR, pair), by_id).comparisons)
         ranking = rank(said, ids)
         means = ranking.means
-        tau = scipy.stats.kendalltau(fitness[top], means[top]).statistic
+        tau = np.asarray(scipy.stats.kendalltau(fitness[top], means[top]))[0]
         kept = len(set(top) & set(np.argsort(-means)[:ELITES])) / ELITES
         found.append((fitness.max() - fitness[means.argmax()], np.nan_to_num(tau), kept))
     return np.array(found)

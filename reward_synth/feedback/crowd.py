@@ -80,8 +80,9 @@ def concord(comparisons: Iterable[Comparison]) -> Concord:
     low, high = -1.0, 1.0
     if len(judged) >= _FEWEST:
         rng = np.random.default_rng(0)
-        drawn = rng.integers(len(parts), size=(_RESAMPLES, len(parts)))
-        values = _alpha(parts[drawn].sum(1).T)
+        kinds, counts = np.unique(parts, axis=0, return_counts=True)  # few, of however many pairs
+        drawn = rng.multinomial(len(parts), counts / len(parts), size=_RESAMPLES)
+        values = _alpha((drawn @ kinds).T)
         values = values[np.isfinite(values)]
         if len(values):
             low, high = np.quantile(values, [0.025, 0.975]).tolist()

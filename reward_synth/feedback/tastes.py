@@ -23,7 +23,7 @@ _RELIABILITIES = np.array([0.03, 0.3, 1.0, 2.0])  # that an annotator may have,
 _CHANCES = np.log([0.1, 0.2, 0.5, 0.2])  # and how probable each is
 _STARTS = 6
 _ROUNDS = 40
-_FOLDS = 5
+_FOLDS = 10
 _SURE = 1.0  # standard error by which one more group must predict better
 
 
@@ -73,7 +73,7 @@ def find_tastes(
     badly, is not taken for a taste.
 
     Args:
-      comparisons: of several annotators; some 20 answers by each tell two tastes apart.
+      comparisons: of several annotators; some 40 answers by each tell two tastes apart.
       rng: of the folds and of where the search for groups begins.
       most: groups there can be; never more than annotators.
     """
@@ -169,7 +169,7 @@ def _climbed(data: Data, ties: float, used: np.ndarray, start: np.ndarray) -> _M
         logs = np.zeros((sources, count, len(_RELIABILITIES)))
         np.add.at(logs, data.who[used], _log_likelihoods(data, skills, ties)[used])
         logs += shares[:, None] + _CHANCES
-        each = logsumexp(logs, axis=(1, 2), keepdims=True)
+        each = np.asarray(logsumexp(logs, axis=(1, 2), keepdims=True))
         responsibility = np.exp(logs - each)
         evidence = float(each.sum()) - float((skills**2).sum()) / (2.0 * _SPREAD**2)
         sizes = responsibility.sum((0, 2)) + 1.0  # a group that loses all its members may regain
