@@ -95,6 +95,11 @@ def rank(comparisons: Sequence[Comparison], ids: Sequence[str]) -> Ranking:
     are most probable then (EM): maximised together with the skills, they would take their errors
     for structure.
 
+    Intervals hold the truth 91 to 98% of the time where one source gives 20 answers or more about
+    8 to 30 candidates and skills are spread by 0.5 to 2, 86 to 97% where one of three sources flips
+    coins; fewer where nearly every answer is certain (spread 4: 86 to 92%), or where there are many
+    sources of half a dozen answers each (81 to 88%).
+
     Comparisons are taken to be independent. They are not where somebody is asked the same twice.
 
     Args:

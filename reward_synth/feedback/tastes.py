@@ -146,7 +146,6 @@ def _best(
     pull = np.zeros((len(data.sources), data.size))  # (s, n) what each has said for candidates
     np.add.at(pull, (data.who[used], data.first[used]), data.score[used])
     np.add.at(pull, (data.who[used], data.second[used]), -data.score[used])
-    pull -= pull.mean(0)
     mixtures = []
     for _ in range(starts):
         # Annotators are cut into equal parts along a direction in which they differ much.
