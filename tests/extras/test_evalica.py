@@ -1,10 +1,12 @@
-"""Rankings with ties, held against evalica, which brings pandas: it is not for `make test`."""
+"""Rankings and agreement, held against evalica, which brings pandas: not for `make test`."""
 
 import evalica
 import numpy as np
+import pandas as pd
 import pytest
 
 from reward_synth.feedback.annotations import Comparison, Verdict
+from reward_synth.feedback.crowd import concord
 from reward_synth.feedback.ranking import probabilities, rank
 
 WINNERS = {
@@ -34,3 +36,18 @@ def test_skills_and_ties_are_those_of_evalica():
     reference = np.log(found.scores[ids].to_numpy())
     assert ranking.means == pytest.approx(reference - reference.mean(), abs=0.02)
     assert ranking.ties == pytest.approx(2 * found.v, rel=0.02)
+
+
+def test_agreement_is_that_of_evalica():
+    """Krippendorff's alpha of verdicts as -1, 0 and 1, each pair written both ways round."""
+    rng = np.random.default_rng(0)
+    scores = {Verdict.FIRST: 1.0, Verdict.SECOND: -1.0, Verdict.EQUAL: 0.0}
+    verdicts, answers = list(scores), []
+    table = np.full((3, 40), np.nan)
+    for pair, who in np.ndindex(40, 3):
+        if rng.random() < 0.8:
+            verdict = verdicts[pair % 3] if rng.random() < 0.6 else verdicts[rng.integers(3)]
+            answers.append(Comparison(f"a{pair}", f"b{pair}", verdict, f"annotator {who}"))
+            table[who, pair] = scores[verdict]
+    reference = evalica.alpha(pd.DataFrame(np.hstack([table, -table])), distance="interval")
+    assert concord(answers).alpha == pytest.approx(reference.alpha)
