@@ -62,5 +62,5 @@ clean:
 
 .venv/.extras: pyproject.toml constraints.txt | .venv/bin/python
 	echo "Installing reward-synth with its extras into .venv; this is done once." >&2
-	$(PIP) -e '.[dev,sb3,mjx]' 'mujoco-mjx[warp]'
+	$(PIP) -e '.[dev,sb3,mjx]' 'mujoco-mjx[warp]' evalica
 	touch .venv/.core .venv/.dev $@

@@ -25,13 +25,13 @@ _LUCK = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """The mean fitness that more trainings of a reward would have.
+    """The mean fitness that more trainings of a reward would have; or a skill (see ``ranking``).
 
     Attributes:
       mean: the posterior mean.
       deviation: its standard deviation.
       low, high: 95% interval.
-      trainings: behind it.
+      trainings: behind it; behind a skill, comparisons.
     """
 
     mean: float
