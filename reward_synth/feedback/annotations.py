@@ -78,7 +78,7 @@ class Clip:
     def __post_init__(self) -> None:
         if not self.candidate:
             raise ValueError("a clip is of a candidate.")
-        if not 0.0 <= self.begin or (self.end is not None and not self.begin < self.end):
+        if not self.begin >= 0.0 or (self.end is not None and not self.begin < self.end):
             raise ValueError(f"no clip lasts from {self.begin} s to {self.end} s.")
 
 

@@ -48,7 +48,9 @@ def remarks(said: Iterable[Annotation], traces: Mapping[str, Trace]) -> dict[str
     for annotation in said:
         for about, line in _lines(annotation, traces):
             lines.setdefault(about, []).append(line)
-    return {about: "\n".join(f"- {line}" for line in some[-_MOST:]) for about, some in lines.items()}
+    return {
+        about: "\n".join(f"- {line}" for line in some[-_MOST:]) for about, some in lines.items()
+    }
 
 
 def _lines(said: Annotation, traces: Mapping[str, Trace]) -> Iterator[tuple[str, str]]:

@@ -213,7 +213,7 @@ def _maybe(read: Callable[[Any], T], data: object) -> T | None:
 
 
 def _estimates(store: Store, candidates: Sequence[Candidate]) -> dict[str, Estimate]:
-    """Return estimates of fitness; of how much each is preferred, in a run that knows no fitness."""
+    """Return estimates of fitness; of how much each is preferred where the run knows none."""
     settings = store.get("config")
     if settings is not None and not settings.get("feedback", {}).get("fitness", True):
         generations = 1 + max((c.generation for c in candidates), default=-1)

@@ -174,10 +174,10 @@ def evaluate(
 
 
 def fitness_of(task: Task, rollouts: Rollouts) -> np.ndarray:
-    """Return the (E,) fitness of recorded episodes by a task's own measure."""
+    """Return the (L, E) fitness of recorded steps by a task's own measure; 0 after the end."""
     happened = np.arange(len(rollouts.action))[:, None] < rollouts.length
     steps = (x[happened] for x in (rollouts.state[:-1], rollouts.action, rollouts.state[1:]))
-    return _spread(_fitness(task, Transitions(*steps)), happened).sum(0)
+    return _spread(_fitness(task, Transitions(*steps)), happened)
 
 
 def _fitness(task: Task, transitions: Transitions) -> np.ndarray:

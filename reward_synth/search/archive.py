@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from reward_synth.feedback.annotations import Annotation, comparisons
+from reward_synth.feedback.annotations import Annotation, Comparison, comparisons
 from reward_synth.feedback.estimates import Estimate, estimates
 from reward_synth.feedback.ranking import Ranking, rank
+from reward_synth.feedback.tastes import find_tastes
 from reward_synth.search.candidate import Candidate, best_of
 
 _KNOWN_WELL = 0.25  # a deviation that is small beside the spread of the candidates
@@ -69,11 +70,18 @@ class Archive:
         object.__setattr__(self, "leaders", tuple(leaders))
         object.__setattr__(self, "bar", means[place - 1] if means else math.inf)
 
+    @property
+    def compared(self) -> tuple[Comparison, ...]:
+        """All that was said of pairs of scored candidates."""
+        known = {c.id for c in self.scored}
+        return tuple(c for c in comparisons(self.said) if {c.first, c.second} <= known)
+
     def _ranking(self) -> Ranking:
-        ids = [c.id for c in self.scored]
-        known = set(ids)
-        about = [c for c in comparisons(self.said) if {c.first, c.second} <= known]
-        return rank(about, ids)
+        ids, pairs = [c.id for c in self.scored], self.compared
+        if self.rank_for is None or not pairs:
+            return rank(pairs, ids)
+        tastes = find_tastes(pairs, np.random.default_rng(len(pairs)))
+        return tastes.ranking_for(self.rank_for, ids)
 
     @property
     def measure(self) -> str:

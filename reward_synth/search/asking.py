@@ -8,15 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from reward_synth.feedback.annotations import (
-    Annotation,
-    Comparison,
-    Kind,
-    Question,
-    comparisons,
-    standing,
-)
-from reward_synth.feedback.queries import next_pair
+from reward_synth.feedback.annotations import Annotation, Kind, Question, standing
+from reward_synth.feedback.queries import AnswersLeft, answers_left, next_pair
 from reward_synth.search.archive import Archive
 from reward_synth.search.config import RunConfig, config_from_json
 from reward_synth.search.seeds import derive_seed
@@ -79,19 +72,22 @@ class Inquiry:
         strategy = STRATEGIES[self.config.search.strategy]
         if isinstance(strategy, Asking):
             return strategy.question(self.archive)
-        ids = [c.id for c in self.archive.scored]
-        known = set(ids)
-        about = [c for c in comparisons(self.archive.said) if {c.first, c.second} <= known]
-        skipped = [
-            Comparison(*said.candidates, verdict=None, who=said.who)
-            for said in self.archive.said
-            if said.kind is Kind.SKIP and len(said.shown) == 2
-        ]
-        seed = derive_seed(self.config.seed, "ask", who, len(about), len(skipped))
-        pair = next_pair(
-            self.archive.preferred, about, ids, who, np.random.default_rng(seed), skipped
-        )
+        pairs, passed = self.archive.compared, self._passed(who)
+        seed = derive_seed(self.config.seed, "ask", who, len(pairs), len(passed))
+        rng = np.random.default_rng(seed)
+        pair = next_pair(self.archive.preferred, pairs, who, rng, passed=passed)
         return None if pair is None else Question(Kind.PAIR, pair)
+
+    def left(self, who: str) -> AnswersLeft:
+        """Estimate how many more answers by somebody settle who is best."""
+        pairs, passed = self.archive.compared, self._passed(who)
+        rng = np.random.default_rng(derive_seed(self.config.seed, "left", who, len(pairs)))
+        return answers_left(self.archive.preferred, pairs, who, rng, passed=passed)
+
+    def _passed(self, who: str) -> list[tuple[str, str]]:
+        """Return the pairs that somebody skipped."""
+        skipped = [s for s in self.archive.said if s.kind is Kind.SKIP and s.who == who]
+        return [(s.candidates[0], s.candidates[1]) for s in skipped if len(s.candidates) == 2]
 
 
 def hearing(generation: int) -> str:

@@ -21,7 +21,6 @@ STRATEGY_NAMES = (
     "sequential",
 )
 SOURCES = ("none", "people", "teacher")
-TEACHERS = ("oracle", "noisy")
 _BY_FITNESS = ("eureka", "eureka_elitist")
 
 
@@ -102,6 +101,26 @@ class SearchSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TeacherSettings:
+    """A synthetic teacher's failings; see ``feedback.teachers``. Without any it is never wrong.
+
+    Attributes:
+      rationality: by the unit of fitness: two that are 1 / rationality apart are told apart 73%
+        of the time; None for always.
+      mistakes: share of its answers that are the opposite of what it means.
+      discount: what a step counts for each step that came after it; 1 for all alike.
+      skip_below: fitness that the better of two must have for it to judge; None for any.
+      equal_within: fitness that two must be apart for it to see a difference.
+    """
+
+    rationality: float | None = None
+    mistakes: float = 0.0
+    discount: float = 1.0
+    skip_below: float | None = None
+    equal_within: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class FeedbackSettings:
     """Who says which policies are better, besides the task's fitness or in its place.
 
@@ -114,8 +133,7 @@ class FeedbackSettings:
       patience_s: seconds that people are waited for before the run stops, to be continued later;
         None for as long as it takes.
       rank_for: whose taste decides where people differ; None for everybody's.
-      teacher: which; see ``feedback.teachers``.
-      rationality: of a noisy teacher, by the unit of fitness.
+      teacher: what the synthetic one is like.
     """
 
     source: str = "none"
@@ -123,8 +141,7 @@ class FeedbackSettings:
     answers: int = 12
     patience_s: float | None = None
     rank_for: str | None = None
-    teacher: str = "oracle"
-    rationality: float = 1.0
+    teacher: TeacherSettings = field(default_factory=TeacherSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +245,9 @@ class RunConfig:
             ("search.reruns", self.search.reruns, 0),
             ("feedback.answers", self.feedback.answers, 1),
             ("feedback.patience_s", self.feedback.patience_s, 0),
-            ("feedback.rationality", self.feedback.rationality, 0),
+            ("feedback.teacher.rationality", self.feedback.teacher.rationality, 0),
+            ("feedback.teacher.mistakes", self.feedback.teacher.mistakes, 0),
+            ("feedback.teacher.equal_within", self.feedback.teacher.equal_within, 0),
             ("final.trainings", self.final.trainings, 0),
             ("final.steps", self.final.steps, 1),
             ("final.episodes", self.final.episodes, 2),
@@ -252,7 +271,6 @@ class RunConfig:
             ("backend", self.backend, ("cpu", "mjx")),
             ("llm.kind", self.llm.kind, CHOICES),
             ("feedback.source", self.feedback.source, SOURCES),
-            ("feedback.teacher", self.feedback.teacher, TEACHERS),
             ("train.transform", self.train.transform, TRANSFORMS),
         ):
             if value not in choices:
@@ -323,6 +341,11 @@ class RunConfig:
             raise ConfigError(
                 f"search.strategy={strategy} goes by the fitness in training, which "
                 "feedback.fitness=false hides: use evolve or icpl."
+            )
+        if feedback.teacher.mistakes > 1.0 or not 0.0 < feedback.teacher.discount <= 1.0:
+            raise ConfigError(
+                "feedback.teacher.mistakes is a share, at most 1, and feedback.teacher.discount is "
+                "above 0 and at most 1."
             )
         if feedback.source == "people" and not self.video.enabled:
             raise ConfigError("feedback=people needs videos to show: set video.enabled=true.")

@@ -8,8 +8,17 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from reward_synth.errors import RunError
-from reward_synth.feedback.annotations import Annotation, standing
-from reward_synth.feedback.teachers import Noisy, Oracle, Teacher, respond
+from reward_synth.feedback.annotations import standing
+from reward_synth.feedback.teachers import (
+    Indifferent,
+    Mistaken,
+    Myopic,
+    Noisy,
+    Oracle,
+    Skipping,
+    Teacher,
+    respond,
+)
 from reward_synth.rollout.video import VideoWorker
 from reward_synth.search.asking import Inquiry, hearing, inquiry_after
 from reward_synth.search.budget import Budget
@@ -88,9 +97,10 @@ class Hearing:
                     if asked is None or asked.done:
                         return
                 if patience is not None and time.monotonic() - began >= patience:
+                    folder = self.store.folder
                     raise RunError(
                         f"nobody has answered within {patience:g} s: answer with `reward-synth "
-                        f"label {self.store.folder}`, then continue with resume={self.store.folder}."
+                        f"label {folder}`, then continue with resume={folder}."
                     )
                 time.sleep(_LOOK_S)
 
@@ -101,24 +111,30 @@ class Hearing:
         if asked is None or asked.done:
             return
         scored = asked.archive.scored
-        fitness = self.safely(lambda: self.training.sight(scored))
+        steps = self.safely(lambda: self.training.sight(scored))
+        fitness = {id: sum(values) for id, values in steps.items()}
         while asked is not None and not asked.done:
             question = asked.next(teacher.name)
-            if question is None:
-                return
-            self._keep(respond(teacher, question, fitness))
+            said = question and respond(teacher, question, fitness, steps)
+            if said is None or not self.store.journal.append([said]):
+                return  # all is asked, and asked again it says the same
             asked = self._inquiry(generation)
-
-    def _keep(self, said: Annotation) -> None:
-        self.store.journal.append([said])
 
     def _inquiry(self, generation: int) -> Inquiry | None:
         return inquiry_after(self.store, self.config, generation)
 
 
 def teacher_of(config: RunConfig) -> Teacher:
-    """Return the synthetic teacher that a run asks."""
-    feedback = config.feedback
-    if feedback.teacher == "noisy":
-        return Noisy(feedback.rationality, config.seed)
-    return Oracle()
+    """Return the synthetic teacher that a run asks: B-Pref's, from the inside out."""
+    settings, seed = config.feedback.teacher, config.seed
+    noisy = settings.rationality is not None
+    teacher: Teacher = Noisy(settings.rationality, seed) if noisy else Oracle()
+    if settings.discount < 1.0:
+        teacher = Myopic(teacher, settings.discount)
+    if settings.mistakes:
+        teacher = Mistaken(teacher, settings.mistakes, seed)
+    if settings.equal_within:
+        teacher = Indifferent(teacher, settings.equal_within)
+    if settings.skip_below is not None:
+        teacher = Skipping(teacher, settings.skip_below)
+    return teacher

@@ -41,7 +41,9 @@ class Training(Protocol):
         self, candidates: Sequence[Candidate], ladder: Ladder, checkpoint: str
     ) -> Generation: ...
 
-    def sight(self, candidates: Sequence[Candidate]) -> dict[str, float]: ...  # noqa: D102
+    def sight(  # noqa: D102
+        self, candidates: Sequence[Candidate]
+    ) -> dict[str, tuple[float, ...]]: ...
 
     def remarks(  # noqa: D102
         self, said: Sequence[Annotation], candidates: Sequence[Candidate]
@@ -89,7 +91,7 @@ class TrainingProcess:
         """See ``Trainer.generation``."""
         return self._call("generation", candidates, ladder, checkpoint)
 
-    def sight(self, candidates: Sequence[Candidate]) -> dict[str, float]:
+    def sight(self, candidates: Sequence[Candidate]) -> dict[str, tuple[float, ...]]:
         """See ``Trainer.sight``."""
         return self._call("sight", candidates)
 

@@ -166,14 +166,15 @@ class Trainer:
             done[k] = self._scored(done[k], rollout, histories[i])
         return done, self._spent(began, histories, evaluated)
 
-    def sight(self, candidates: Sequence[Candidate]) -> dict[str, float]:
+    def sight(self, candidates: Sequence[Candidate]) -> dict[str, tuple[float, ...]]:
         """Return what a synthetic teacher sees of scored candidates: their true fitness, by id.
 
-        Mean over the held-out episodes of the first training: what is trained later changes no
-        answer. The task's own fitness counts, also where the search may not know it.
+        For each step, the mean over the held-out episodes of the first training: what is trained
+        later changes no answer. The task's own fitness counts, also where the search may not
+        know it.
         """
         loaded = {c.id: Rollouts.load(self.folder / c.folder / ROLLOUT) for c in candidates}
-        return {id: float(fitness_of(self.whole, r).mean()) for id, r in loaded.items()}
+        return {id: tuple(fitness_of(self.whole, r).mean(1).tolist()) for id, r in loaded.items()}
 
     def remarks(
         self, said: Sequence[Annotation], candidates: Sequence[Candidate]

@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from reward_synth.feedback.fit import FEWEST_PAIRS, Judgement, fit_weights
 from reward_synth.feedback.annotations import Verdict
+from reward_synth.feedback.fit import FEWEST_PAIRS, Judgement, fit_weights
 from reward_synth.feedback.teachers import Noisy, Oracle, Shown
 from reward_synth.records import TracedReward
 from reward_synth.reward.parse import parse_source

@@ -6,6 +6,7 @@ import math
 import shutil
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -77,20 +78,22 @@ def expert_reward(state, action, next_state):
 def answer_all(folder, who="ann", likes=None):
     """Answer like a person, in a thread, until the run has ended; return the thread."""
 
+    def answer_one():
+        with Store.read(folder) as store, Journal.open(folder) as journal:
+            asked = inquiry(store)
+            question = asked.next(who) if asked and asked.waiting and not asked.done else None
+            if question is None:
+                return
+            best = sorted(question.candidates, key=likes or (lambda id: id))
+            chosen = best[0] if question.kind is Kind.WORST else best[-1]
+            clips = tuple(Clip(id) for id in question.candidates)
+            journal.append([Annotation(who, question.kind, clips, (chosen,))])
+
     def answer():
         while not (folder / "stop").exists():
-            if (folder / "run.db").is_file():
-                with Store.read(folder) as store, Journal.open(folder) as journal:
-                    asked = inquiry(store)
-                    question = asked.next(who) if asked and asked.waiting else None
-                    if question and not asked.done:
-                        liked = likes or (lambda id: id)
-                        best = sorted(question.candidates, key=liked)
-                        chosen = best[0] if question.kind is Kind.WORST else best[-1]
-                        clips = tuple(Clip(id) for id in question.candidates)
-                        journal.append([Annotation(who, question.kind, clips, (chosen,))])
-                        continue
-            time.sleep(0.02)
+            with suppress(RunError):  # it has not begun yet
+                answer_one()
+            time.sleep(0.05)
 
     thread = threading.Thread(target=answer, daemon=True)
     folder.mkdir(parents=True, exist_ok=True)

@@ -121,16 +121,23 @@ def _rounds(archive: Archive) -> Iterator[_Round]:
 
 
 def _named(archive: Archive, question: Question) -> str | None:
-    """Return the id that most have named, "" if they find a pair equal; None without an answer."""
+    """Return the id that most have named, None without an answer.
+
+    A pair that is equal, or that all skip, has the answer "". Where all skip the best or the
+    worst of some, it is the first of them.
+    """
     wanted = set(question.candidates)
-    answers = [
-        "".join(said.answer)
+    about = [
+        said
         for said in archive.said
-        if set(said.candidates) == wanted
-        and (said.kind is question.kind or (said.kind is Kind.SKIP and len(wanted) == 2))
-        and archive.rank_for in (None, said.who)
+        if set(said.candidates) == wanted and archive.rank_for in (None, said.who)
     ]
-    return Counter(answers).most_common(1)[0][0] if answers else None
+    answers = ["".join(said.answer) for said in about if said.kind is question.kind]
+    if answers:
+        return Counter(answers).most_common(1)[0][0]
+    if any(said.kind is Kind.SKIP for said in about):
+        return "" if question.kind is Kind.PAIR else question.candidates[0]
+    return None
 
 
 def _differences(good: Sequence[Candidate]) -> tuple[str, ...]:
