@@ -84,7 +84,7 @@ class _Motion:
     def of(cls, model: mujoco.MjModel, postures: np.ndarray) -> _Motion:
         data = mujoco.MjData(model)
         moving = np.flatnonzero(model.body_weldid != 0)
-        roots = list(dict.fromkeys(_root(model, body) for body in moving))[:_MOST_TREES]
+        roots = list(dict.fromkeys(_root(model, int(body)) for body in moving))[:_MOST_TREES]
         centres = np.zeros((len(roots), len(postures), 3))
         ups = np.zeros((len(roots), len(postures), 3))
         contacts: Counter[tuple[str, str]] = Counter()
@@ -106,7 +106,7 @@ def _root(model: mujoco.MjModel, body: int) -> int:
     """Return the uppermost of a body's ancestors that moves."""
     while model.body_weldid[model.body_parentid[body]] != 0:
         body = int(model.body_parentid[body])
-    return int(body)
+    return body
 
 
 def _touching(model: mujoco.MjModel, data: mujoco.MjData) -> set[tuple[str, str]]:

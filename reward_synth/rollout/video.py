@@ -4,7 +4,9 @@ As a program:
 
     python -m reward_synth.rollout.video <task folder> <rollout.npz> <out> ...
 
-where an out.mp4 becomes a video, and an out.zip footage for a judge (``rollout.footage``). One process makes several, because it takes longer to start than to draw. Drawing is
+where an out.mp4 becomes a video, and an out.zip footage for a judge (``rollout.footage``).
+
+One process makes several, because it takes longer to start than to draw. Drawing is
 done in software through EGL, or through OSMesa where EGL does not work; MUJOCO_GL
 overrides.
 """

@@ -56,9 +56,7 @@ def judge_messages(
     return Message("system", system), Message("user", text, images)
 
 
-def again_messages(
-    way: Way, messages: Sequence[Message], answer: str
-) -> tuple[Message, ...]:
+def again_messages(way: Way, messages: Sequence[Message], answer: str) -> tuple[Message, ...]:
     """Ask once more for the last line, of a judge whose answer lacks it."""
     return (
         *messages,

@@ -13,7 +13,7 @@ BEST_RATING = 10
 _LETTERS = {"A": Verdict.FIRST, "B": Verdict.SECOND, "TIE": Verdict.EQUAL}
 _VERDICT = re.compile(r"VERDICT:[*_\s]*(A|B|TIE)")
 _RATING = re.compile(rf"RATING:[*_\s]*(\d|{BEST_RATING})(?:\s*/\s*{BEST_RATING})?")
-_DIAGNOSIS = re.compile(r"^[#*_\s]*DIAGNOSIS:[*_\s]*(.*)\Z", re.M | re.S)
+_DIAGNOSIS = re.compile(r"^[#*_\s]*DIAGNOSIS:", re.M)
 _EMPHASIS = " \t*_`."
 
 
@@ -35,8 +35,8 @@ def read_rating(answer: str) -> float | None:
 
 def read_diagnosis(answer: str) -> str | None:
     """Return the diagnosis, on one line; None if there is none."""
-    found = _DIAGNOSIS.search(answer)
-    return " ".join(found[1].split()).strip(" *_`") or None if found else None
+    *before, last = _DIAGNOSIS.split(answer)
+    return " ".join(last.split()).strip(" *_`") or None if before else None
 
 
 def reasons(answer: str) -> str:
