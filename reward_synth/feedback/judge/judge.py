@@ -9,10 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
+from reward_synth.errors import ModelError
 from reward_synth.feedback.annotations import CHOICES, Annotation, Clip, Kind, Question, Verdict
 from reward_synth.feedback.judge.asking import Asker, Reply
 from reward_synth.feedback.judge.prompts import Style, Way, judge_messages, prompt_digest
 from reward_synth.feedback.judge.settings import SECTION, JudgeSettings
+from reward_synth.feedback.judge.sight import BANDS, read_colours, sight_messages
 from reward_synth.feedback.judge.verdicts import (
     Vote,
     both_ways,
@@ -65,6 +67,29 @@ class Judge:
     def name(self) -> str:
         """What its answers are signed with: the model's name."""
         return self._asker.model.name
+
+    def check(self) -> None:
+        """See whether the model can be asked and sees what it is shown, with one small request.
+
+        Before the first training, because a server that drops pictures without a word gives
+        verdicts all the same.
+
+        Raises:
+          BudgetError: it does not allow for a request.
+          ModelError: it does not, and what to mend.
+        """
+        (reply,) = self._asker.ask(Way.SIGHT, [sight_messages()], [0], read_colours)
+        if reply.value is None:
+            raise ModelError(
+                f"{self.name} did not say which colours a picture has ({reply.words.rstrip('.')}): "
+                f"set {SECTION}.model to a vision-language model."
+            )
+        if reply.value != BANDS:
+            raise ModelError(
+                f"{self.name} does not see what it is shown: it took a picture in "
+                f"{', '.join(BANDS)} for one in {', '.join(reply.value)}. Set {SECTION}.model to a "
+                "vision-language model, and see that its server passes pictures on."
+            )
 
     def answer(self, question: Question, clips: Clips) -> Annotation:
         """Answer one question; see ``answers``."""

@@ -21,6 +21,7 @@ class Way(StrEnum):
     PAIR = "pair"
     RATE = "rate"
     DIAGNOSE = "diagnose"
+    SIGHT = "sight"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from reward_synth.rollout.footage import Footage, Frame, encoded
 from tests.propose.conftest import send
 
 WIDTH, HEIGHT = 64, 48
-_MARK = re.compile(r"\[image ([AB])(\d*)\]\s*\Z")
+_MARK = re.compile(r"\[image ([ABS])(\d*)\]\s*\Z")
 
 
 def ball(height):
@@ -59,8 +59,20 @@ def height(picture):
     return 1 - (rows.mean() - 4) / (HEIGHT - 9)
 
 
+def bands(body):
+    """The colours of three bands, by the nearest of those that it may be."""
+    ((picture,),) = pictures(body).values()
+    known = {"red": (255, 0, 0), "green": (0, 160, 0), "blue": (0, 0, 255), "yellow": (255, 230, 0)}
+    columns = picture.shape[1] * np.array([1, 3, 5]) // 6
+    seen = picture[picture.shape[0] // 2, columns]
+    return [min(known, key=lambda name: np.abs(known[name] - pixel).sum()) for pixel in seen]
+
+
 def looks(handler, body):
     """Answer by how high the ball is in the last picture of each clip."""
+    if "COLOURS: X" in text_of(body):
+        reply(handler, f"COLOURS: {', '.join(bands(body))}")
+        return
     heights = {letter: height(shown[-1]) for letter, shown in pictures(body).items()}
     text = "\n".join(f"In clip {letter} it ends {h:.2f} high." for letter, h in heights.items())
     asked = text_of(body)

@@ -227,3 +227,26 @@ def test_a_picture_that_the_server_cannot_read_voids_the_vote(server, working):
     broken = server.fails(400, "Failed to load image: cannot identify image file")
     reason = skipped(working(broken).answer(QUESTION, CLIPS))
     assert "cannot identify image file" in reason
+
+
+# One small request before the first training.
+
+
+def test_a_model_that_sees_passes(server, judge):
+    judge().check()
+    judge().check()
+    assert len(server.bodies) == 1
+
+
+def test_a_server_that_drops_pictures_without_a_word_is_found_out(server, judge):
+    server.plays(eyes.says("COLOURS: red, green, blue"))
+    with pytest.raises(ModelError, match="eyes does not see what it is shown") as info:
+        judge().check()
+    assert "Set feedback.judge.model to a vision-language model" in str(info.value)
+
+
+@pytest.mark.parametrize("text", ["I cannot see pictures.", "COLOURS: red", "COLOURS: a, b, c"])
+def test_a_model_that_says_that_it_sees_nothing_is_found_out(server, judge, text):
+    server.plays(eyes.says(text))
+    with pytest.raises(ModelError, match="eyes did not say which colours a picture has"):
+        judge().check()
