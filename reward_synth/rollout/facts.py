@@ -59,8 +59,8 @@ def _endings(task: Task, rollouts: Rollouts, episode: int) -> Iterator[str]:
     if count > 1:
         after = ""
         if early.any():
-            span = f"{_number(seconds[early].min())} to {_number(seconds[early].max())}"
-            after = f", after {span} s"
+            first, last = _number(seconds[early].min()), _number(seconds[early].max())
+            after = f", after {first if first == last else f'{first} to {last}'} s"
         yield f"Of the policy's {count} episodes {int(early.sum())} ended early{after}."
 
 

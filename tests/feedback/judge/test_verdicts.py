@@ -74,8 +74,17 @@ def test_the_order_of_showing_does_not_matter(straight, turned):
 
 @pytest.mark.parametrize(
     ("straight", "turned", "verdict"),
-    [(A, B, A), (B, A, B), (TIE, TIE, TIE), (A, A, TIE), (B, B, TIE), (A, TIE, TIE)]
-    + [(None, A, None), (B, None, None), (None, None, None)],
+    [
+        (A, B, A),
+        (B, A, B),
+        (TIE, TIE, TIE),
+        (A, A, TIE),
+        (B, B, TIE),
+        (A, TIE, TIE),
+        (None, A, None),
+        (B, None, None),
+        (None, None, None),
+    ],
 )
 def test_both_ways(straight, turned, verdict):
     assert both_ways(Vote(straight, "s"), Vote(turned, "t")).verdict is verdict
