@@ -129,42 +129,70 @@ class Judge:
         return answers
 
     def rate(self, candidate: str, footage: Footage) -> Annotation:
-        """Say how good one clip is by itself, from 0 to 1: the mean of the votes.
+        """Rate one clip; see ``ratings``."""
+        return self.ratings({candidate: footage})[0]
+
+    def ratings(self, clips: Clips) -> list[Annotation]:
+        """Say how good each clip is by itself, from 0 to 1, the mean of the votes.
 
         Ratings cost fewer requests than pairs do, n instead of n (n - 1), but two clips of
         nearly the same quality are told apart better side by side.
+
+        Raises:
+          BudgetError, ModelError: as in ``answers``.
         """
-        begun, messages = self._clock(), self._messages(Way.RATE, footage)
+        begun = self._clock()
+        chats = [self._messages(Way.RATE, footage) for footage in clips.values()]
         votes = range(self._votes)
-        replies = self._asker.ask(Way.RATE, [messages for _ in votes], votes, read_rating)
-        valid = [(reply.value, reply.words) for reply in replies if reply.value is not None]
-        shown = (_clip(candidate, footage),)
-        if not valid:
-            said = Annotation(self.name, Kind.SKIP, shown, text=replies[0].words)
-        else:
-            value, words = fmean(value for value, _ in valid), reasons(valid[0][1])
-            said = Annotation(self.name, Kind.RATING, shown, value=value, text=words)
-        return self._signed(said, prompt_digest(messages), begun)
+        replies = self._asker.ask(
+            Way.RATE, [chat for chat in chats for _ in votes], [*votes] * len(chats), read_rating
+        )
+        said = []
+        for place, (chat, (candidate, footage)) in enumerate(
+            zip(chats, clips.items(), strict=True)
+        ):
+            mine = replies[place * self._votes : (place + 1) * self._votes]
+            valid = [(reply.value, reply.words) for reply in mine if reply.value is not None]
+            shown = (_clip(candidate, footage),)
+            if valid:
+                value, words = fmean(value for value, _ in valid), reasons(valid[0][1])
+                one = Annotation(self.name, Kind.RATING, shown, value=value, text=words)
+            else:
+                one = Annotation(self.name, Kind.SKIP, shown, text=mine[0].words)
+            said.append(self._signed(one, prompt_digest(chat), begun))
+        return said
 
     def diagnose(self, candidate: str, footage: Footage) -> Annotation:
-        """Say in words what is wrong in a clip, for whoever writes the next reward."""
-        begun, messages = self._clock(), self._messages(Way.DIAGNOSE, footage)
-        (reply,) = self._asker.ask(Way.DIAGNOSE, [messages], [0], read_diagnosis)
-        kind = Kind.SKIP if reply.value is None else Kind.TEXT
-        words = reply.words if reply.value is None else reply.value
-        said = Annotation(self.name, kind, (_clip(candidate, footage),), text=words)
-        return self._signed(said, prompt_digest(messages), begun)
+        """Say what is wrong in one clip; see ``diagnoses``."""
+        return self.diagnoses({candidate: footage})[0]
+
+    def diagnoses(self, clips: Clips) -> list[Annotation]:
+        """Say in words what is wrong in each clip, for whoever writes the next reward.
+
+        Raises:
+          BudgetError, ModelError: as in ``answers``.
+        """
+        begun = self._clock()
+        chats = [self._messages(Way.DIAGNOSE, footage) for footage in clips.values()]
+        replies = self._asker.ask(Way.DIAGNOSE, chats, [0] * len(chats), read_diagnosis)
+        said = []
+        for chat, reply, (candidate, footage) in zip(chats, replies, clips.items(), strict=True):
+            kind, words = Kind.TEXT, reply.value
+            if words is None:
+                kind, words = Kind.SKIP, reply.words
+            one = Annotation(self.name, kind, (_clip(candidate, footage),), text=words)
+            said.append(self._signed(one, prompt_digest(chat), begun))
+        return said
 
     def _compare(self, pairs: Sequence[tuple[str, ...]], clips: Clips) -> list[tuple[Vote, str]]:
         """Return for each pair the outcome of all votes, and the digest of what was asked."""
-        asked: dict[
-            int, tuple[tuple[Message, ...], ...]
-        ] = {}  # each way round, by the pair's place
+        asked = {}  # a pair's place to the question each way round
         for place, (first, second) in enumerate(pairs):
             if first in clips and second in clips:
+                one, other = clips[first], clips[second]
                 asked[place] = (
-                    self._messages(Way.PAIR, clips[first], clips[second]),
-                    self._messages(Way.PAIR, clips[second], clips[first]),
+                    self._messages(Way.PAIR, one, other),
+                    self._messages(Way.PAIR, other, one),
                 )
         votes = [(place, k) for place in asked for k in range(self._votes)]
         chats = [chat for place, _ in votes for chat in asked[place]]
@@ -173,14 +201,12 @@ class Judge:
         heard: dict[int, list[Vote]] = {place: [] for place in asked}
         for (place, _), straight, turned in zip(votes, replies[::2], replies[1::2], strict=True):
             heard[place].append(both_ways(_vote(straight), _vote(turned)))
-        outcomes = []
-        for place, pair in enumerate(pairs):
-            if place in asked:
-                outcomes.append((elected(heard[place]), prompt_digest(asked[place][0])))
-            else:
-                missing = " and ".join(id for id in pair if id not in clips)
-                outcomes.append((Vote(None, f"there is no footage of {missing}."), ""))
-        return outcomes
+        return [
+            (elected(heard[place]), prompt_digest(asked[place][0]))
+            if place in asked
+            else (_unseen(pair, clips), "")
+            for place, pair in enumerate(pairs)
+        ]
 
     def _paired(self, question: Question, vote: Vote, clips: Clips) -> Annotation:
         first, second = question.candidates
@@ -197,21 +223,21 @@ class Judge:
         field, drawn, prompts, words = list(question.candidates), set[str](), "", ""
         while len(field) > 1:
             pairs = list(zip(field[::2], field[1::2], strict=False))
-            through = []
-            for pair, (vote, prompt) in zip(pairs, self._compare(pairs, clips), strict=True):
-                prompts += prompt
-                words = f"In the last pair A is {pair[0]} and B is {pair[1]}. {vote.words}"
+            field = field[2 * len(pairs) :]  # an odd one out has no match in this round
+            outcomes = self._compare(pairs, clips)
+            asked = "".join((prompts, *(prompt for _, prompt in outcomes)))
+            prompts = hashlib.sha256(asked.encode()).hexdigest()
+            for (first, second), (vote, _) in zip(pairs, outcomes, strict=True):
+                words = f"In the last pair A is {first} and B is {second}. {vote.words}"
                 if vote.verdict is None:
-                    return Annotation(self.name, Kind.SKIP, shown, text=vote.words), prompts
+                    return Annotation(self.name, Kind.SKIP, shown, text=words), prompts
                 if vote.verdict is Verdict.EQUAL:
-                    drawn.add(pair[0])
-                through.append(pair[1] if vote.verdict is winning.turned else pair[0])
-            field = through + field[2 * len(pairs) :]
-        prompt = hashlib.sha256(prompts.encode()).hexdigest()
+                    drawn.add(first)
+                field.append(second if vote.verdict is winning.turned else first)
         if field[0] in drawn:
             text = f"no clip is clearly the {question.kind} of all. {words}"
-            return Annotation(self.name, Kind.SKIP, shown, text=text), prompt
-        return Annotation(self.name, question.kind, shown, (field[0],), text=words), prompt
+            return Annotation(self.name, Kind.SKIP, shown, text=text), prompts
+        return Annotation(self.name, question.kind, shown, (field[0],), text=words), prompts
 
     def _messages(self, way: Way, *shown: Footage) -> tuple[Message, ...]:
         return judge_messages(way, self._description, self._rubric, shown, self._style)
@@ -261,6 +287,11 @@ def open_judge(
 
 def _vote(reply: Reply[Verdict]) -> Vote:
     return Vote(reply.value, reply.words if reply.value is None else reasons(reply.words))
+
+
+def _unseen(pair: Sequence[str], clips: Clips) -> Vote:
+    missing = " and ".join(id for id in pair if id not in clips)
+    return Vote(None, f"there is no footage of {missing}.")
 
 
 def _clips(question: Question, clips: Clips) -> tuple[Clip, ...]:

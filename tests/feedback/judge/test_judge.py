@@ -10,7 +10,12 @@ import pytest
 
 from reward_synth.errors import BudgetError
 from reward_synth.feedback.annotations import Kind, Question
+from reward_synth.feedback.judge.asking import Asker
+from reward_synth.feedback.judge.judge import Judge
+from reward_synth.feedback.judge.settings import JudgeSettings
+from reward_synth.propose.llm.replay import ReplayModel
 from tests.feedback.judge import eyes
+from tests.feedback.judge.conftest import LIFT
 
 LOW, MIDDLE, HIGH = eyes.clip(0.5, 0.1), eyes.clip(0.0, 0.5), eyes.clip(0.2, 0.9)
 CLIPS = {"low": LOW, "middle": MIDDLE, "high": HIGH}
@@ -150,6 +155,28 @@ def test_a_diagnosis_is_words_about_one_clip(judge):
     assert said.kind is Kind.TEXT
     assert said.candidates == ("low",)
     assert said.text == "The ball ends 0.1 high. It should end higher."
+
+
+def test_clips_are_rated_and_diagnosed_side_by_side(server, judge):
+    built = judge(votes=2)
+    rated = built.ratings(CLIPS)
+    assert [(said.candidates, said.value) for said in rated] == [
+        (("low",), 0.1),
+        (("middle",), 0.5),
+        (("high",), 0.9),
+    ]
+    assert len(server.bodies) == 6
+    told = built.diagnoses(CLIPS)
+    assert [said.text[:19] for said in told] == [f"The ball ends {h} h" for h in (0.1, 0.5, 0.9)]
+    assert built.ratings({}) == []
+
+
+def test_recorded_answers_are_replayed(tmp_path):
+    for i, verdict in enumerate("BA"):
+        (tmp_path / f"{i:03d}.md").write_text(f"Recorded.\nVERDICT: {verdict}\n", encoding="utf-8")
+    asker = Asker(ReplayModel(tmp_path), lambda _: None)
+    said = Judge(asker, JudgeSettings(), LIFT).answer(pair("low", "high"), CLIPS)
+    assert (said.answer, said.text, said.who) == (("high",), "Recorded.", asker.model.name)
 
 
 # What it costs, and that nothing is paid for twice.

@@ -1,6 +1,7 @@
 """Which server a judge is asked of, with which key, and settings that cannot work."""
 
 import pytest
+from omegaconf import OmegaConf
 
 from reward_synth.errors import ConfigError
 from reward_synth.feedback.judge.settings import JudgeSettings
@@ -67,6 +68,18 @@ def test_what_the_user_sets_arrives():
 def test_settings_that_cannot_work(settings, words):
     with pytest.raises(ConfigError, match=words):
         JudgeSettings(**settings).check()
+
+
+def test_hydra_can_hold_them():
+    """As part of a run's config they come from a command line, where a tuple is a list."""
+    given = OmegaConf.from_dotlist(["votes=3", "key_variable=MINE", "dollars_per_million=[0,1]"])
+    composed = OmegaConf.merge(OmegaConf.structured(JudgeSettings), given)
+    OmegaConf.set_readonly(composed, None)
+    settings = OmegaConf.to_object(composed)
+    assert isinstance(settings, JudgeSettings)
+    settings.check()
+    assert (settings.votes, settings.key_variable) == (3, "MINE")
+    assert settings.model_settings({}).dollars_per_million == (0.0, 1.0)
 
 
 def test_rubrics(tmp_path):
