@@ -62,7 +62,10 @@ def draw(
             mujoco.mj_fwdPosition(model, data)
             renderer.update_scene(data, -1 if camera is None else camera)
             if turn:
-                renderer.update_scene(data, _turned(renderer.scene, model, away, turn))
+                turned = _turned(renderer.scene, model, away, turn)
+                if camera is None:  # the free camera stays where it is: one at least goes along
+                    turned.lookat[:] = data.subtree_com[0]
+                renderer.update_scene(data, turned)
             _surround(renderer.scene, model)
             if floor is not None:
                 _lay_shadows(renderer.scene, floor)

@@ -178,6 +178,25 @@ def test_footage_is_shot_from_two_sides(hopper, tmp_path):
 
 
 @needs_gl
+def test_without_a_camera_of_the_task_the_second_goes_along(point_task_folder, tmp_path):
+    task = load_task(point_task_folder)
+    qpos = np.array([0.0, 2.5], np.float32).reshape(2, 1, 1)  # out of the free camera's sight
+    state, step = np.zeros((2, 1, task.description.state_size)), np.zeros((1, 1))
+    ended = np.array([1]), np.array([1]), np.array([False])
+    rollouts = Rollouts(*ended, state, step[..., None], step, step, step[..., None], qpos)
+    rollouts.save(tmp_path / "rollout.npz")
+    with VideoWorker(pytest.fail, shots=SMALL) as worker:
+        worker.submit(point_task_folder, [(tmp_path / "rollout.npz", tmp_path / "footage.zip")])
+    frames = Footage.load(tmp_path / "footage.zip").frames
+    assert [frame.seconds for frame in frames] == [0.0, 0.0, 0.1, 0.1]  # no instant twice
+    middles = [
+        Image.open(io.BytesIO(frame.jpeg)).convert("L").getpixel((48, 36)) for frame in frames
+    ]
+    assert middles[2] > 230  # nothing but the background
+    assert max(middles[0], middles[1], middles[3]) < 200
+
+
+@needs_gl
 def test_footage_owes_nothing_to_fitness_and_is_always_the_same(hopper, tmp_path):
     one, other = tmp_path / "one", tmp_path / "other"
     for folder, unseen in ((one, {}), (other, {"fitness": np.nan, "success": True})):
