@@ -83,5 +83,5 @@ def test_a_refusal_of_images_is_told_only_where_there_are_some(server, model):
         built.complete([Request((Message("user", "Hi"),), 1)], answers.__setitem__)
     )
     assert "refused the request" in failure.reason
-    with pytest.raises(ModelError, match="set llm.model to a vision-language model"):
+    with pytest.raises(ModelError, match=r"set llm\.model to a vision-language model"):
         asyncio.run(built.complete([Request((shows(RED),), 2)], answers.__setitem__))
