@@ -41,6 +41,7 @@ TEXT_SIDE = (
     "reward_synth.cli.run",
     "reward_synth.cli.settings",
     "reward_synth.cli.tasks",
+    "reward_synth.feedback.judge.judge",
     "reward_synth.propose.language",
     "reward_synth.propose.llm.openai",
     "reward_synth.propose.offline",

@@ -10,6 +10,7 @@ from functools import cache
 import jinja2
 
 from reward_synth.content import content_folder
+from reward_synth.propose.llm.images import unmarked
 from reward_synth.propose.llm.records import Message
 from reward_synth.propose.operators import Operator
 from reward_synth.records import Field, Rejection, TaskDescription
@@ -158,12 +159,13 @@ def chat(
     template: str, description: TaskDescription, facade_names: Sequence[str], **values: object
 ) -> tuple[Message, ...]:
     """Return the system message and a template of ``prompts/`` filled in, as the user's."""
-    system = _render("system.md", facade_names=tuple(facade_names))
-    user = _render(template, task=description, environment=environment_class(description), **values)
+    system = render("system.md", facade_names=tuple(facade_names))
+    user = render(template, task=description, environment=environment_class(description), **values)
     return Message("system", system), Message("user", user)
 
 
-def _render(template: str, **values: object) -> str:
+def render(template: str, **values: object) -> str:
+    """Return a template of ``prompts/`` filled in."""
     return _templates().get_template(template).render(**values)
 
 
@@ -177,5 +179,5 @@ def _templates() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    templates.filters.update(fenced=fenced, one_line=one_line)
+    templates.filters.update(fenced=fenced, one_line=one_line, unmarked=unmarked)
     return templates

@@ -69,6 +69,11 @@ class Rollouts:
         return int(np.argsort(values, kind="stable")[len(self.length) // 2])
 
     @property
+    def usual(self) -> int:
+        """The episode of median length, and among equals of median return: fitness is not asked."""
+        return int(np.lexsort((self.episode_return, self.length))[len(self.length) // 2])
+
+    @property
     def transitions(self) -> Transitions:
         """All steps of all episodes, those of the first episode first."""
         happened = (np.arange(len(self.action))[:, None] < self.length).T

@@ -84,12 +84,23 @@ class Film:
 
     def pictures(self, width: int, height: int) -> Iterator[Image.Image]:
         """Yield the captioned pictures; see ``picture.draw``."""
-        font, margin = ImageFont.load_default(height / 21), height // 30
         drawn = draw(self.task.model, self.task.camera, self.postures, width, height)
-        for picture, caption in zip(drawn, self.captions, strict=True):
-            place = margin, height - margin
-            ImageDraw.Draw(picture).text(place, caption, fill=_INK, font=font, anchor="ls")
+        for picture, text in zip(drawn, self.captions, strict=True):
+            caption(picture, text, height / 21)
             yield picture
+
+
+def caption(picture: Image.Image, text: str, size: float) -> None:
+    """Write into the lower left corner of a picture.
+
+    Args:
+      picture: it is changed.
+      text: one line.
+      size: of the letters, in pixels.
+    """
+    margin = picture.height // 30
+    place, font = (margin, picture.height - margin), ImageFont.load_default(size)
+    ImageDraw.Draw(picture).text(place, text, fill=_INK, font=font, anchor="ls")
 
 
 def write_mp4(pictures: Iterable[Image.Image], fps: float, path: Path) -> None:

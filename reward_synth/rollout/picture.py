@@ -21,6 +21,7 @@ _FLOOR = (0.89, 0.98)  # the floor texture's darkest and brightest grey
 _SHADOW = (0.66, 0.67, 0.71)
 _LIGHT = np.array([0.25, 0.35, -1.0])  # the direction in which shadows fall
 _OVERSAMPLING = 2
+_TURNED_ELEVATION = -25.0  # degrees
 
 
 def draw(
@@ -29,6 +30,8 @@ def draw(
     postures: Iterable[np.ndarray],
     width: int,
     height: int,
+    *,
+    turn: float = 0.0,
 ) -> Generator[Image.Image, None, None]:
     """Yield a picture of each posture.
 
@@ -38,13 +41,15 @@ def draw(
       postures: F of MuJoCo's positions, (nq,), each asked for when it is drawn.
       width: in pixels.
       height: in pixels.
+      turn: degrees by which the camera walks around what it looks at, to see it from above at an
+        angle; at 0 it stays where the model has it.
 
     Raises:
       Exception: whatever the GL library raises if it cannot draw here.
     """
     width, height = width * _OVERSAMPLING, height * _OVERSAMPLING
     model = dressed(model, camera, width, height)
-    floor = _floor_height(model)
+    floor, away = _floor_height(model), _distance(model, camera)
     data = mujoco.MjData(model)
     with mujoco.Renderer(model, height, width, max_geom=2 * model.ngeom + 1000) as renderer:
         flags = renderer.scene.flags
@@ -56,10 +61,42 @@ def draw(
             data.qpos[:] = posture
             mujoco.mj_fwdPosition(model, data)
             renderer.update_scene(data, -1 if camera is None else camera)
+            if turn:
+                turned = _turned(renderer.scene, model, away, turn)
+                if camera is None:  # the free camera stays where it is: one at least goes along
+                    turned.lookat[:] = data.subtree_com[0]
+                renderer.update_scene(data, turned)
             _surround(renderer.scene, model)
             if floor is not None:
                 _lay_shadows(renderer.scene, floor)
             yield Image.fromarray(renderer.render()).reduce(_OVERSAMPLING)
+
+
+def _turned(
+    scene: mujoco.MjvScene, model: mujoco.MjModel, away: float, turn: float
+) -> mujoco.MjvCamera:
+    """Return a camera that sees what the scene's camera looks at equally large, from elsewhere.
+
+    Args:
+      scene: seen by its own camera.
+      model: what it shows.
+      away: metres from the camera to what it looks at.
+      turn: degrees.
+    """
+    eye = scene.camera[0]
+    place = (eye.pos + scene.camera[1].pos) / 2  # the eyes of a pair are slightly apart
+    half = eye.frustum_top  # of the view's height, at the near plane; anywhere if orthographic
+    if not eye.orthographic:
+        half *= away / eye.frustum_near
+    # One that looks straight down has no direction on the ground but the picture's own.
+    ahead = eye.forward if np.linalg.norm(eye.forward[:2]) > 1e-3 else eye.up
+    camera = mujoco.MjvCamera()
+    camera.type = mujoco.mjtCamera.mjCAMERA_FREE
+    camera.lookat[:] = place + away * eye.forward
+    camera.distance = half / np.tan(np.radians(model.vis.global_.fovy) / 2)
+    camera.azimuth = np.degrees(np.arctan2(ahead[1], ahead[0])) + turn
+    camera.elevation = _TURNED_ELEVATION
+    return camera
 
 
 def dressed(model: mujoco.MjModel, camera: str | None, width: int, height: int) -> mujoco.MjModel:

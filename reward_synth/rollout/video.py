@@ -1,8 +1,10 @@
-"""Videos of episodes, made in a process of their own so that training never waits for one.
+"""Videos and footage of episodes, made in a process apart so that training never waits for one.
 
 As a program:
 
-    python -m reward_synth.rollout.video <task folder> <rollout.npz> <out.mp4> ...
+    python -m reward_synth.rollout.video <task folder> <rollout.npz> <out> ...
+
+where an out.mp4 becomes a video, and an out.zip footage for a judge (``rollout.footage``).
 
 One process makes several, because it takes longer to start than to draw. Drawing is
 done in software through EGL, or through OSMesa where EGL does not work; MUJOCO_GL
@@ -15,12 +17,15 @@ import argparse
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import astuple, fields
 from pathlib import Path
 from types import TracebackType
 
 from reward_synth.errors import RewardSynthError
+from reward_synth.rollout.shots import Shots
 
 _NO_GL = 3  # exit status: no GL library draws on this machine
 _NO_GL_NOTICE = (
@@ -28,6 +33,7 @@ _NO_GL_NOTICE = (
     "(with libgl1-mesa-dri) or libosmesa6, then continue the run."
 )
 _NO_VIDEO = "no video"  # how each complaint of the program begins
+_UNREADABLE = (OSError, EOFError, ValueError, LookupError, zipfile.BadZipFile)  # a broken npz
 _LONGEST_S = 600.0  # for one video, of wall-clock time
 
 
@@ -43,6 +49,7 @@ class VideoWorker:
       seconds: at the most.
       fps: pictures a second, at the most about.
       fitness: whether it is written into them.
+      shots: how footage is shot.
     """
 
     def __init__(
@@ -54,11 +61,13 @@ class VideoWorker:
         seconds: float = 6.0,
         fps: float = 30.0,
         fitness: bool = True,
+        shots: Shots = Shots(),  # noqa: B008 (frozen)
     ) -> None:
         self._notice = notice
         self._options = [f"--width={width}", f"--height={height}"]
         self._options += [f"--seconds={seconds}", f"--fps={fps}", "--nice=10"]
         self._options += [] if fitness else ["--no-fitness"]
+        self._options += ["--shots", *map(str, astuple(shots))]
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="video")
         self._waiting: list[Future[list[str]]] = []
         self._process: subprocess.Popen[str] | None = None
@@ -86,7 +95,10 @@ class VideoWorker:
             self._pool.shutdown()
 
     def submit(self, task_folder: Path, videos: Sequence[tuple[Path, Path]]) -> None:
-        """Ask for videos of rollouts' typical episodes, (rollout, video) each; return at once."""
+        """Ask for videos of rollouts' typical episodes, (rollout, video) each; return at once.
+
+        What ends in .zip is footage of the usual episode instead.
+        """
         self._report([future for future in self._waiting if future.done()])
         if videos and not self._no_gl:
             self._waiting.append(self._pool.submit(self._make, task_folder, videos))
@@ -144,7 +156,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(prog=f"python -m {__spec__.name}", description=__doc__)
     parser.add_argument("task_folder", type=Path)
-    parser.add_argument("paths", type=Path, nargs="+", help="rollout.npz out.mp4, in turns")
+    parser.add_argument(
+        "paths", type=Path, nargs="+", help="rollout.npz and out.mp4 or out.zip, in turns"
+    )
     parser.add_argument(
         "--episode", default="typical", help='a number, or "typical": the one of median fitness'
     )
@@ -153,6 +167,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--fps", type=float, default=30.0)
     parser.add_argument("--no-fitness", action="store_true", help="write only the time")
+    parser.add_argument(
+        "--shots",
+        type=int,
+        nargs=4,
+        default=astuple(Shots()),
+        metavar=tuple(field.name.upper() for field in fields(Shots)),
+        help="of footage: instants, cameras, width and height of its pictures",
+    )
     parser.add_argument("--nice", type=int, default=0)
     options = parser.parse_args(arguments)
     os.nice(options.nice)
@@ -162,12 +184,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _NO_GL
     from reward_synth.rollout.episodes import Rollouts
     from reward_synth.rollout.film import Film, write_mp4
+    from reward_synth.rollout.shoot import footage
     from reward_synth.task import load_task
 
     failed = False
     task = load_task(options.task_folder)
     for rollout, out in zip(options.paths[::2], options.paths[1::2], strict=True):
         try:
+            if out.suffix == ".zip":
+                footage(task, rollout, Shots(*options.shots)).save(out)
+                continue
             episodes = Rollouts.load(rollout)
             film = Film.of(
                 task,
@@ -178,7 +204,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 fitness=not options.no_fitness,
             )
             write_mp4(film.pictures(options.width, options.height), film.fps, out)
-        except (RewardSynthError, OSError) as error:
+        except (RewardSynthError, *_UNREADABLE) as error:
             print(f"{_NO_VIDEO} {out}: {error}", file=sys.stderr)
             failed = True
     return int(failed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from reward_synth.errors import BudgetError
@@ -107,7 +107,7 @@ def _take_in(
     folder = run_folder / candidate.folder
     suffix = f"_repair_{attempt}" if attempt else ""
     write_text(folder / f"response{suffix}.md", proposal.answer)
-    messages = [asdict(message) for message in proposal.prompt]
+    messages = [message.to_json() for message in proposal.prompt]
     write_text(folder / f"prompt{suffix}.json", json.dumps(messages, indent=1))
     if proposal.problem and not proposal.answer:
         return candidate.rejected(Rejection(Stage.ANSWER, proposal.problem))

@@ -27,7 +27,8 @@ class CachedModel:
     """A language model that asks nothing twice.
 
     One JSON file an answer, ``<sha256>.json``, the hash being over the model's identity
-    (server, model, sampling parameters), the messages and the sample's index. Answers that
+    (server, model, sampling parameters), the messages and the sample's index; of images it holds
+    hashes. Answers that
     were paid for but cannot be used (cut off, empty) are kept too; failures that brought
     nothing are not, and are asked again.
 
@@ -36,14 +37,16 @@ class CachedModel:
     Args:
       model: the model to ask for what is not there.
       folder: made if it does not exist.
+      section: of the configuration, in which the model is set up.
 
     Raises:
       ModelError: the folder cannot be made.
     """
 
-    def __init__(self, model: LanguageModel, folder: Path) -> None:
+    def __init__(self, model: LanguageModel, folder: Path, section: str = "llm") -> None:
         self.model = model
         self.folder = folder
+        self._section = section
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -68,7 +71,7 @@ class CachedModel:
         for index, request in enumerate(requests):
             completion = self._load(self.path(request))
             if completion is not None:
-                answers[index] = judged(completion)
+                answers[index] = judged(completion, self._section)
                 on_answer(index, answers[index])
         missing = [index for index in range(len(requests)) if index not in answers]
 
@@ -85,7 +88,7 @@ class CachedModel:
 
     def path(self, request: Request) -> Path:
         """Return the file that holds, or would hold, the answer to a request."""
-        key = {"identity": dict(self.identity), **asdict(request)}
+        key = {"identity": dict(self.identity), **request.to_json()}
         text = json.dumps(key, sort_keys=True, ensure_ascii=True)
         return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()}.json"
 
@@ -103,7 +106,7 @@ class CachedModel:
         record = {
             "completion": asdict(completion),
             "identity": dict(self.identity),
-            **asdict(request),
+            **request.to_json(),
         }
         try:
             write_text(path, json.dumps(record, indent=1, ensure_ascii=False))

@@ -130,19 +130,20 @@ class OpenAIModel:
             sent = dict(self._parameters)
             policy = retrying(self.settings, stopping)
             try:
-                return judged(await policy(self._attempt, client, request, sent))
+                completion = await policy(self._attempt, client, request, sent)
+                return judged(completion, self.settings.section)
             except openai.APIStatusError as error:
                 refused = troubles.refused_parameter(error, sent)
                 if refused is None:
-                    return await self._give_up(client, error, policy)
+                    return await self._give_up(client, request, error, policy)
                 self._do_without(refused, error)
             except (openai.APIError, TimeoutError, troubles.MalformedAnswerError) as error:
-                return await self._give_up(client, error, policy)
+                return await self._give_up(client, request, error, policy)
 
     async def _attempt(
         self, client: openai.AsyncOpenAI, request: Request, parameters: Mapping[str, Any]
     ) -> Completion:
-        messages: Any = [{"role": m.role, "content": m.content} for m in request.messages]
+        messages: Any = [message.wire for message in request.messages]
         start = time.monotonic()
         # The client's own timeout is for each read: a server that trickles would never meet it.
         async with asyncio.timeout(self.settings.timeout_s):
@@ -196,9 +197,16 @@ class OpenAIModel:
         )
 
     async def _give_up(
-        self, client: openai.AsyncOpenAI, error: Exception, policy: tenacity.AsyncRetrying
+        self,
+        client: openai.AsyncOpenAI,
+        request: Request,
+        error: Exception,
+        policy: tenacity.AsyncRetrying,
     ) -> Failure:
         """Return this request's failure, or raise ``ModelError`` if it is everyone's."""
+        unseeing = troubles.unseeing(error, self.settings) if request.shows else None
+        if unseeing is not None:
+            raise ModelError(unseeing) from error
         if troubles.unknown_model(error):
             raise ModelError(await self._unknown_model(client, troubles.words(error))) from error
         mend = troubles.hopeless(error, self.settings)
@@ -216,13 +224,14 @@ class OpenAIModel:
         if not known:
             return (
                 f"{s.base_url} does not know model {s.model!r} or is no chat server ({said}): "
-                "check llm.model, and that llm.base_url is right (it usually ends in /v1)."
+                f"check {s.section}.model, and that {s.section}.base_url is right (it usually "
+                "ends in /v1)."
             )
         listed = ", ".join(known[:MOST_MODELS_LISTED])
         more = ", ..." if len(known) > MOST_MODELS_LISTED else ""
         return (
             f"{s.base_url} has no model {s.model!r}.{did_you_mean(s.model, known)} "
-            f"Set llm.model to one of: {listed}{more}."
+            f"Set {s.section}.model to one of: {listed}{more}."
         )
 
 
@@ -254,8 +263,8 @@ async def _all(workers: Sequence[Any], todo: Iterator[int], stopping: asyncio.Ev
 def _check(settings: ModelSettings, api_key: str) -> None:
     if not settings.model:
         raise ModelError(
-            f"llm={settings.name} needs to know the model: set llm.model to its name on "
-            f"{settings.base_url}."
+            f"{settings.label} needs to know the model: set {settings.section}.model to its name "
+            f"on {settings.base_url}."
         )
     try:
         address = httpx2.URL(settings.base_url)
@@ -264,13 +273,16 @@ def _check(settings: ModelSettings, api_key: str) -> None:
         usable = False
     if not usable:
         raise ModelError(
-            f"llm.base_url={settings.base_url!r} is not a web address: "
+            f"{settings.section}.base_url={settings.base_url!r} is not a web address: "
             "write it like http://127.0.0.1:8000/v1."
         )
     if settings.key_variable and not api_key:
+        other = "choose llm=ollama, llm=vllm or llm=offline"
+        if settings.section != "llm":
+            other = f"set {settings.section}.base_url to a server that wants none"
         raise ModelError(
-            f"llm={settings.name} needs an API key: set the environment variable "
-            f"{settings.key_variable}, or choose llm=ollama, llm=vllm or llm=offline."
+            f"{settings.label} needs an API key: set the environment variable "
+            f"{settings.key_variable}, or {other}."
         )
     # httpx would blame the connection for a header that it cannot send.
     if not (api_key.isascii() and api_key.isprintable()):

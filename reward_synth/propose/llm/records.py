@@ -7,15 +7,51 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from typing import Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
+
+from reward_synth.propose.llm.images import Image, parts
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a chat."""
+    """One turn of a chat.
+
+    Attributes:
+      role: whose turn it is.
+      content: what is said.
+      images: what is shown, in the order of their marks in ``content``.
+
+    Raises:
+      ValueError: the marks do not fit the images.
+    """
 
     role: Literal["system", "user", "assistant"]
     content: str
+    images: tuple[Image, ...] = ()
+
+    def __post_init__(self) -> None:
+        for _ in parts(self.content, self.images):
+            pass  # it raises if they do not fit
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what is kept of it, JSON-ready: of an image its name and hash."""
+        kept: dict[str, Any] = {"role": self.role, "content": self.content}
+        if self.images:
+            kept["images"] = [{"name": i.name, "sha256": i.digest} for i in self.images]
+        return kept
+
+    @property
+    def wire(self) -> dict[str, Any]:
+        """The message as a chat server takes it."""
+        if not self.images:
+            return {"role": self.role, "content": self.content}
+        content = [
+            {"type": "text", "text": part}
+            if isinstance(part, str)
+            else {"type": "image_url", "image_url": {"url": part.url}}
+            for part in parts(self.content, self.images)
+        ]
+        return {"role": self.role, "content": content}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +66,15 @@ class Request:
 
     messages: tuple[Message, ...]
     sample: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what is kept of it, JSON-ready; see ``Message.to_json``."""
+        return {"messages": [m.to_json() for m in self.messages], "sample": self.sample}
+
+    @property
+    def shows(self) -> bool:
+        """Whether there is anything to see."""
+        return any(message.images for message in self.messages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +186,18 @@ class LanguageModel(Protocol):
         ...
 
 
-def judged(completion: Completion) -> Answer:
-    """Return the completion, or the failure that contains it if it cannot be used."""
+def judged(completion: Completion, section: str = "llm") -> Answer:
+    """Return the completion, or the failure that contains it if it cannot be used.
+
+    Args:
+      completion: what came back.
+      section: of the configuration, in which the model is set up.
+    """
     if completion.finish_reason == "length":
         return Failure(
             FailureKind.TRUNCATED,
             f"the answer was cut off after {completion.completion_tokens} tokens: "
-            "raise llm.max_tokens (reasoning counts towards it).",
+            f"raise {section}.max_tokens (reasoning counts towards it).",
             completion,
         )
     if completion.finish_reason == "content_filter":
@@ -157,7 +207,8 @@ def judged(completion: Completion) -> Answer:
     if completion.finish_reason == MALFORMED:
         return Failure(
             FailureKind.MALFORMED,
-            "the server charged for an answer, but sent none that can be read: check llm.base_url.",
+            "the server charged for an answer, but sent none that can be read: "
+            f"check {section}.base_url.",
             completion,
         )
     if not completion.text.strip():

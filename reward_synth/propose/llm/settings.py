@@ -18,7 +18,8 @@ class ModelSettings:
     The API key is not among them: settings end up in run folders, keys must not.
 
     Attributes:
-      name: the preset, for messages to the user.
+      name: the preset, for messages to the user; "" if there is none.
+      section: of the configuration, where the user sets the rest; for messages as well.
       model: the model's name on the server.
       base_url: where the server is, up to and including ``/v1``.
       key_variable: environment variable that holds the API key; ``""`` if none is needed.
@@ -34,6 +35,7 @@ class ModelSettings:
     """
 
     name: str = "openai"
+    section: str = "llm"
     model: str = ""
     base_url: str = OPENAI_URL
     key_variable: str = "OPENAI_API_KEY"
@@ -53,9 +55,14 @@ class ModelSettings:
             object.__setattr__(self, "dollars_per_million", (float(price_in), float(price_out)))
         for setting, least in (("concurrency", 1), ("retries", 0), ("max_wait_s", 0)):
             if getattr(self, setting) < least:
-                raise ConfigError(f"llm.{setting} must be at least {least}.")
+                raise ConfigError(f"{self.section}.{setting} must be at least {least}.")
         if self.timeout_s <= 0:
-            raise ConfigError("llm.timeout_s must be above 0.")
+            raise ConfigError(f"{self.section}.timeout_s must be above 0.")
+
+    @property
+    def label(self) -> str:
+        """What the user chose, as it is written on the command line."""
+        return f"{self.section}={self.name}" if self.name else self.section
 
 
 OPENAI = ModelSettings(model="gpt-6.1-terra")

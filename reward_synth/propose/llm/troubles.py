@@ -22,6 +22,16 @@ _UNKNOWN_MODEL = re.compile(
     r"model\b.*\b(not found|does not exist|not a valid model|not exist)|(invalid|unknown) model",
     re.I,
 )
+# How servers say that a model takes no images (OpenAI, OpenRouter, vLLM, llama.cpp, Ollama, and
+# those whose messages are text and nothing else), and how vLLM says that it takes fewer.
+_BLIND = re.compile(
+    r"image_url is only supported|support image input|image input is not supported|"
+    r"not support (images|vision|image)|not a multi-?modal|at most 0 image|"
+    r"missing data required for image|(content|input)\b.*should be a (valid )?string|"
+    r"content must be a string|expected a string|unknown (content )?(part|type)\W+image_url",
+    re.I,
+)
+_TOO_MANY_IMAGES = re.compile(r"at most \d+ image|too many images", re.I)
 
 
 class MalformedAnswerError(Exception):
@@ -140,24 +150,45 @@ def refused_parameter(error: openai.APIStatusError, sent: Collection[str]) -> st
     return None
 
 
+def unseeing(error: BaseException, settings: ModelSettings) -> str | None:
+    """Say what to mend if the server will not show its model our images; None if it does.
+
+    Such an answer may come with any status: 400, 404 from OpenRouter, 500 from llama.cpp.
+    """
+    if not isinstance(error, openai.APIStatusError):
+        return None
+    url, section, said = settings.base_url, settings.section, str(error.body)
+    if _BLIND.search(said):
+        return (
+            f"{url} shows {settings.model} no images ({words(error)}): set {section}.model to a "
+            "vision-language model."
+        )
+    if _TOO_MANY_IMAGES.search(said):
+        return (
+            f"{url} shows {settings.model} fewer images at once ({words(error)}): lower "
+            f"{section}.instants or {section}.cameras, or set {section}.contact_sheet=true."
+        )
+    return None
+
+
 def hopeless(error: BaseException, settings: ModelSettings) -> str | None:
     """Say what the user has to mend before any request can succeed; None if there is nothing."""
-    url = settings.base_url
+    url, section = settings.base_url, settings.section
     if unreachable(error):
-        fix = "check llm.base_url and the network"
+        fix = f"check {section}.base_url and the network"
         if settings.start_hint:
             command = settings.start_hint.format(model=settings.model)
-            fix = f"start it with `{command}`, or set llm.base_url to where it runs"
+            fix = f"start it with `{command}`, or set {section}.base_url to where it runs"
         return f"cannot connect to {url} ({cause(error)}): {fix}."
     if out_of_credit(error):
         return (
             f"{url} will not answer without payment ({words(error)}): "
-            "add credit to the account, or use another llm."
+            f"add credit to the account, or use another {section}."
         )
     if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
         fix = f"put a valid key into {settings.key_variable}"
         if not settings.key_variable:
-            fix = "name the variable that holds the key with llm.key_variable"
+            fix = f"name the variable that holds the key with {section}.key_variable"
         return f"{url} refused the API key ({words(error)}): {fix}."
     return None
 
@@ -170,7 +201,7 @@ def failure(error: BaseException, settings: ModelSettings, attempts: int) -> Fai
       settings: to name the server and the settings that help.
       attempts: how often the request was sent.
     """
-    url = settings.base_url
+    url, section = settings.base_url, settings.section
     tried = f"tried {attempts} times" if attempts > 1 else "tried once"
     if isinstance(error, openai.APIStatusError):
         return _status_failure(error, settings, tried)
@@ -178,13 +209,13 @@ def failure(error: BaseException, settings: ModelSettings, attempts: int) -> Fai
         return Failure(
             FailureKind.TIMEOUT,
             f"{url} gave no full answer within {settings.timeout_s:g} s ({tried}): "
-            "raise llm.timeout_s, or lower llm.concurrency or llm.max_tokens.",
+            f"raise {section}.timeout_s, or lower {section}.concurrency or {section}.max_tokens.",
         )
     if isinstance(error, MalformedAnswerError):
         return Failure(
             FailureKind.MALFORMED,
             f"{url} sent something that is not a chat completion ({error}; {tried}): "
-            "check llm.base_url.",
+            f"check {section}.base_url.",
         )
     return Failure(
         FailureKind.CONNECTION,
@@ -193,18 +224,19 @@ def failure(error: BaseException, settings: ModelSettings, attempts: int) -> Fai
 
 
 def _status_failure(error: openai.APIStatusError, settings: ModelSettings, tried: str) -> Failure:
-    url, said = settings.base_url, words(error)
+    url, section, said = settings.base_url, settings.section, words(error)
     wait = retry_after(error)
     if passing(error) and wait is not None and wait > settings.max_wait_s:
         return Failure(
             FailureKind.RATE_LIMITED,
             f"{url} asks for a pause of {wait:.0f} s ({said}), longer than "
-            f"llm.max_wait_s={settings.max_wait_s:g}: raise it, or come back later.",
+            f"{section}.max_wait_s={settings.max_wait_s:g}: raise it, or come back later.",
         )
     if error.status_code == 429:
         return Failure(
             FailureKind.RATE_LIMITED,
-            f"{url} limits our rate ({said}; {tried}): lower llm.concurrency or raise llm.retries.",
+            f"{url} limits our rate ({said}; {tried}): lower {section}.concurrency or raise "
+            f"{section}.retries.",
         )
     if passing(error):
         return Failure(
@@ -213,11 +245,11 @@ def _status_failure(error: openai.APIStatusError, settings: ModelSettings, tried
         )
     if "content_filter" in (error.code, error.type):
         return Failure(FailureKind.FILTERED, f"{url} filtered the request out ({said}).")
-    fix = "check llm.base_url"
+    fix = f"check {section}.base_url"
     if _TOO_LONG in said:
         fix = "the prompt does not fit, so choose a model with a longer context"
     elif error.status_code in (400, 422):
-        fix = "check llm.model, llm.temperature and llm.max_tokens"
+        fix = f"check {section}.model, {section}.temperature and {section}.max_tokens"
     return Failure(FailureKind.REFUSED, f"{url} refused the request ({said}): {fix}.")
 
 

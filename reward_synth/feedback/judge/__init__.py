@@ -1,0 +1,1 @@
+"""A vision-language model that judges what policies do, from pictures and measured facts."""
