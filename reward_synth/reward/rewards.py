@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from reward_synth.errors import TaskError
-from reward_synth.records import Rejection, TaskDescription, TracedReward
+from reward_synth.records import CLIP_SCORE, Rejection, TaskDescription, TracedReward
 from reward_synth.reward.verify import BatchedReward, load
 from reward_synth.state import State
 from reward_synth.task.task import Task
@@ -25,11 +25,13 @@ class Reward:
       terms: names of the terms, T of them.
       weights: (W,) run-time inputs of the function.
       function: compiled; its weights can change without compiling again.
+      looks: whether it may read how pictures of the states look, which costs drawing them.
     """
 
     terms: tuple[str, ...]
     weights: np.ndarray
     function: BatchedReward
+    looks: bool = True
 
 
 def traced_reward(traced: TracedReward, task: Task) -> Reward | Rejection:
@@ -47,7 +49,8 @@ def described_reward(traced: TracedReward, description: TaskDescription) -> Rewa
     if isinstance(function, Rejection):
         return function
     weights = np.array([value for _, value in traced.program.weights], np.float32)
-    return Reward(traced.terms, weights, jax.jit(function))
+    looks = CLIP_SCORE in traced.program.source
+    return Reward(traced.terms, weights, jax.jit(function), looks)
 
 
 def expert_reward(task: Task) -> Reward:
@@ -74,9 +77,23 @@ def sparse_reward(task: Task) -> Reward:
     return _from_step_function(task, reward)
 
 
+def field_reward(task: Task, name: str, term: str) -> Reward:
+    """Pay a scalar field of the state acted into as it is, as the term ``term``."""
+
+    def reward(
+        state: State, action: jax.Array, next_state: State
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        value = getattr(next_state, name)
+        return value, {term: value}
+
+    return _from_step_function(task, reward, looks=name == CLIP_SCORE)
+
+
 def _from_step_function(
     task: Task,
     step: Callable[[State, jax.Array, State], tuple[jax.Array, dict[str, jax.Array]]],
+    *,
+    looks: bool = False,
 ) -> Reward:
     def one(
         state: jax.Array, action: jax.Array, next_state: jax.Array
@@ -93,4 +110,4 @@ def _from_step_function(
         reward, values = jax.vmap(one)(state, action, next_state)
         return reward, jnp.stack([values[name] for name in terms], axis=-1)
 
-    return Reward(terms, np.zeros(0, np.float32), jax.jit(batched))
+    return Reward(terms, np.zeros(0, np.float32), jax.jit(batched), looks)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, get_type_hints
 
 from reward_synth.errors import ConfigError, did_you_mean
+from reward_synth.looks.config import LooksConfig
 from reward_synth.propose.llm.select import CHOICES
 from reward_synth.train import sb3
 from reward_synth.train.config import TRANSFORMS, PPOConfig
@@ -156,7 +157,7 @@ class RunConfig:
       stall_s: seconds without a sign of life after which a training counts as hung. It must be
         longer than a compilation takes.
       checkpoint_s: seconds of training that a kill may cost.
-      llm, search, train, final, budget, video: see their classes.
+      llm, search, train, final, budget, video, looks: see their classes.
     """
 
     task: str = "hopper"
@@ -174,6 +175,7 @@ class RunConfig:
     final: FinalSettings = field(default_factory=FinalSettings)
     budget: BudgetSettings = field(default_factory=BudgetSettings)
     video: VideoSettings = field(default_factory=VideoSettings)
+    looks: LooksConfig = field(default_factory=LooksConfig)
 
     def check(self) -> None:
         """Check what types cannot say.
@@ -253,8 +255,24 @@ class RunConfig:
                 raise ConfigError("trainer=sb3 trains on backend=cpu only.")
             if self.train.batch == self.train.minibatches:
                 raise ConfigError("trainer=sb3 needs minibatches of more than one step.")
+        self._check_looks()
         if self.video.width % 2 or self.video.height % 2:
             raise ConfigError("video.width and video.height must be even, for H.264.")
+
+    def _check_looks(self) -> None:
+        self.looks.check()
+        if not self.looks.on:
+            return
+        for name, value, needed in (
+            ("trainer", self.trainer, "jax"),
+            ("backend", self.backend, "cpu"),
+            ("train.transform", self.train.transform, "none"),
+        ):
+            if value != needed:
+                raise ConfigError(
+                    f"looks.model scores pictures between collecting and learning, which {name}="
+                    f"{value} has no place for: use {name}={needed}."
+                )
 
     def _check_models(self) -> None:
         models = self.llm.models
