@@ -53,9 +53,7 @@ class LooksConfig:
         """
         if self.model is None:
             if self.goal or self.baseline:
-                raise ConfigError(
-                    "looks.goal needs a model that sees: set looks=clip or looks.model."
-                )
+                raise ConfigError("looks.goal needs a model that sees: set looks=clip or another.")
             return
         if not self.model:
             raise ConfigError("looks.model is empty; name a model, or null for none.")
@@ -91,9 +89,9 @@ class LooksConfig:
             unit="1",
             frame="picture",
             meaning=(
-                f"how much a picture of the scene looks like {self.goal!r}{contrast}, as "
-                f"{self.model} sees it; at most 1, differences count more than the level; a picture "
-                f"every{held}"
+                f"how much a picture of the scene looks like {self.goal!r}{contrast}, to "
+                f"{self.model}; at most 1, differences say more than the level; measured every"
+                f"{held}"
             ),
             home=(home,),
         )

@@ -18,7 +18,6 @@ from reward_synth.looks.config import LooksConfig
 
 if TYPE_CHECKING:
     import numpy as np
-    from PIL import Image
 
     from reward_synth.looks.encoders import Encoder
     from reward_synth.looks.score import Goal
@@ -150,6 +149,8 @@ class Scorer:
             self._on_progress()
         return np.concatenate(found)
 
-    def _draw(self, posture: np.ndarray) -> Image.Image:
+    def _draw(self, posture: np.ndarray) -> np.ndarray:
+        import numpy as np
+
         self._next = posture
-        return next(self._drawn)
+        return np.asarray(next(self._drawn))
