@@ -90,8 +90,8 @@ class LooksConfig:
             frame="picture",
             meaning=(
                 f"how much a picture of the scene looks like {self.goal!r}{contrast}, to "
-                f"{self.model}; at most 1, differences say more than the level; measured every"
-                f"{held}"
+                f"{self.model}; at most 1, its difference from home says more than its level; "
+                f"measured every{held}"
             ),
             home=(home,),
         )

@@ -77,16 +77,25 @@ def sparse_reward(task: Task) -> Reward:
     return _from_step_function(task, reward)
 
 
-def field_reward(task: Task, name: str, term: str) -> Reward:
-    """Pay a scalar field of the state acted into as it is, as the term ``term``."""
+def looks_reward(task: Task) -> Reward:
+    """Pay for nothing but what a picture looks like: VLM-RM of Rocamonde et al. (2023).
+
+    Where no episode can end early, the score of the initial pose is taken off: that changes no
+    policy's rank, and without it the differences drown in a level several times as large.
+
+    Args:
+      task: with ``clip_score`` among its fields.
+    """
+    (field,) = (field for field in task.description.fields if field.name == CLIP_SCORE)
+    level = 0.0 if task.description.terminates else field.home[0]
 
     def reward(
         state: State, action: jax.Array, next_state: State
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        value = getattr(next_state, name)
-        return value, {term: value}
+        looks = getattr(next_state, CLIP_SCORE) - level
+        return looks, {"looks": looks}
 
-    return _from_step_function(task, reward, looks=name == CLIP_SCORE)
+    return _from_step_function(task, reward, looks=True)
 
 
 def _from_step_function(

@@ -17,8 +17,8 @@ from reward_synth.feedback.reflection import reflect
 from reward_synth.feedback.scores import Score, human_normalized, joined, score
 from reward_synth.files import cache_folder
 from reward_synth.looks.steps import Looks
-from reward_synth.records import CLIP_SCORE, Rejection, Stage
-from reward_synth.reward.rewards import Reward, expert_reward, field_reward, sparse_reward
+from reward_synth.records import Rejection, Stage
+from reward_synth.reward.rewards import Reward, expert_reward, looks_reward, sparse_reward
 from reward_synth.reward.screen import Registry
 from reward_synth.reward.transforms.caps import Caps
 from reward_synth.rollout.episodes import Rollouts, evaluate
@@ -222,7 +222,7 @@ class Trainer:
         if self.task.expert_reward is not None:
             rewards["expert"] = expert_reward(self.task)
         if self.looks is not None:
-            rewards["looks"] = field_reward(self.task, CLIP_SCORE, "looks")
+            rewards["looks"] = looks_reward(self.task)
         rewards["sparse"] = sparse_reward(self.task)
         count, seed = self.config.final.trainings, self.config.seed
         places = [(name, i) for name in rewards for i in range(count)]

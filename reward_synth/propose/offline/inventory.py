@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from reward_synth.propose.offline.arrival import arrivals
-from reward_synth.propose.offline.measures import Kind, Measure
+from reward_synth.propose.offline.measures import Kind, Measure, minus
 from reward_synth.propose.offline.motion import motions
 from reward_synth.propose.offline.pose import poses
 from reward_synth.propose.offline.views import LAST_ACTION, View, stem, views_of
@@ -33,10 +33,13 @@ def measures_of(description: TaskDescription) -> tuple[Measure, ...]:
 
 def _looks(description: TaskDescription) -> Iterator[Measure]:
     """How much a picture looks as it should, where pictures are scored."""
-    if any(field.name == CLIP_SCORE for field in description.fields):
-        code, phrase = f"next_state.{CLIP_SCORE}", "how much the picture looks like the goal"
-        fields = (CLIP_SCORE,)
-        yield Measure(None, Kind.SCORE, "looks", "looks", code, phrase, _CONTRAST, 0.4, fields)
+    for field in description.fields:
+        if field.name == CLIP_SCORE:
+            # The level is worth something only where it pays for an episode to go on.
+            level = 0.0 if description.terminates else field.home[0]
+            code, phrase = f"next_state.{CLIP_SCORE}", "how much the picture looks like the goal"
+            read = minus(code, level), phrase, _CONTRAST, 0.4, (CLIP_SCORE,)
+            yield Measure(None, Kind.SCORE, "looks", "looks", *read)
 
 
 def _costs(views: Sequence[View], description: TaskDescription) -> Iterator[Measure]:
