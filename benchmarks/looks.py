@@ -1,6 +1,7 @@
 """What a reward from pixels costs, and that it teaches: trainings that see nothing but pictures.
 
     python -m benchmarks.looks
+    python -m benchmarks.looks --pace    # pictures a second alone, and those that a CLIP embeds
     python -m benchmarks.looks --model openai/clip-vit-base-patch32 --size 224 --seeds 1 \\
         --goal "a pole standing upright on a cart" --baseline "a pole and a cart"
 
@@ -17,6 +18,7 @@ import json
 import tempfile
 import time
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +39,7 @@ from reward_synth.train.population import Member
 from reward_synth.train.setup import configure_jax
 
 EPISODES = 10
+STAND_IN = "benchmarks.colours:WarmHeight"
 
 
 class Clock:
@@ -98,6 +101,38 @@ def _one(eyes: Eyes, seed: int, steps: int, folder: Path) -> dict[str, float]:
     }
 
 
+def pace() -> None:
+    """Print how many pictures are drawn and scored in a second, and how many a CLIP embeds."""
+    for task in ("cartpole_swingup", "hopper", "ant"):
+        model = load_task(task)
+        for size in (48, 112, 224):
+            looks = LooksConfig(STAND_IN, "high", "low", size=size)
+            with tempfile.TemporaryDirectory() as folder:
+                eyes = Eyes(model, RunConfig(task=task, looks=looks), Path(folder), lambda *_: None)
+                postures = np.tile(np.asarray(model.model.qpos0, np.float32), (128, 1))
+                eyes.looks.score(postures)
+                began = time.perf_counter()
+                eyes.looks.score(postures)
+                rate = len(postures) / (time.perf_counter() - began)
+                eyes.close()
+            print(f"{task:18} {size:4} pixels: {rate:6.0f} pictures/s", flush=True)
+    if find_spec("transformers") is None:
+        return
+    import torch
+    import transformers
+
+    # Its size is that of openai/clip-vit-base-patch32; what it has learned takes no time.
+    net = transformers.CLIPModel(transformers.CLIPConfig()).eval()
+    pixels = torch.zeros(32, 3, 224, 224)
+    with torch.inference_mode():
+        net.get_image_features(pixels)
+        began = time.perf_counter()
+        for _ in range(4):
+            net.get_image_features(pixels)
+    rate = 4 * len(pixels) / (time.perf_counter() - began)
+    print(f"a CLIP of ViT-B/32's size, {torch.get_num_threads()} threads: {rate:.0f} pictures/s")
+
+
 def untaught(task: Task) -> float:
     """Return the fitness of an episode of random actions."""
     steps = explore(task, 0, 32, task.description.episode_steps)
@@ -111,7 +146,7 @@ def main() -> None:
     """Train, and print what came of it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--task", default="cartpole_swingup")
-    parser.add_argument("--model", default="benchmarks.colours:WarmHeight")
+    parser.add_argument("--model", default=STAND_IN)
     parser.add_argument("--goal", default="the pole is high")
     parser.add_argument("--baseline", default="the pole is low")
     parser.add_argument("--alpha", type=float, default=0.5)
@@ -119,8 +154,12 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=48)
     parser.add_argument("--steps", type=int, default=150_000)
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--pace", action="store_true")
     options = parser.parse_args()
     configure_jax(None)
+    if options.pace:
+        pace()
+        return
     looks = LooksConfig(
         model=options.model,
         goal=options.goal,

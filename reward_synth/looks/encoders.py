@@ -54,7 +54,9 @@ def _own(model: str) -> Encoder:
 
 
 class TransformersEncoder:
-    """A CLIP or SigLIP of the transformers library, on the CPU; implements ``Encoder``.
+    """A CLIP or SigLIP of the transformers library; implements ``Encoder``.
+
+    It runs on the GPU if torch finds one, else on the CPU.
 
     Args:
       model: its name at the model hub, or a folder.
@@ -85,7 +87,8 @@ class TransformersEncoder:
         if not hasattr(self._model, "get_image_features"):
             kind = type(self._model).__name__
             raise ConfigError(f"looks.model={model} is a {kind}, not a CLIP or SigLIP.")
-        self._model.eval()
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._model.to(self._device).eval()
 
     def pictures(self, pictures: np.ndarray) -> np.ndarray:
         """Return embeddings, (F, D), of pictures, (F, H, W, 3) uint8."""
@@ -110,10 +113,10 @@ class TransformersEncoder:
         import torch
 
         with torch.inference_mode():
-            features = function(**inputs)
+            features = function(**{k: x.to(self._device) for k, x in inputs.items()})
         # transformers 5 returns the tower's whole output, 4 the projected vectors alone.
         features = getattr(features, "pooler_output", features)
-        return features.float().numpy()
+        return features.float().cpu().numpy()
 
 
 def _first_line(error: Exception) -> str:

@@ -98,6 +98,20 @@ def test_every_state_that_is_kept_has_its_score(finished):
     np.testing.assert_allclose(rollouts.reward, rollouts.state[1:, :, -1] - level, atol=1e-6)
 
 
+def test_a_training_stays_alive_while_pictures_are_scored(tmp_path):
+    heard = []
+    eyes = Eyes(load_task(CONFIG.task), CONFIG, tmp_path, lambda *told: heard.append(told))
+    try:
+        postures = np.zeros((40, 2), np.float32)  # two batches
+        eyes.looks.score(postures)
+        assert heard == []  # nothing trains yet, and nobody could say how far it is
+        eyes.progress(64, 0.5)
+        eyes.looks.score(postures)
+        assert heard == [(64, 0.5)] * 3
+    finally:
+        eyes.close()
+
+
 class Saboteur(Silence):
     """Kills whoever draws, once, in the middle of a training."""
 
