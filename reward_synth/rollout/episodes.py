@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -184,6 +185,10 @@ def _look(looks: Looks, state: np.ndarray, qpos: np.ndarray, length: np.ndarray)
     ended = steps == length
     # Beyond its length an episode stands still, and nothing of it is drawn again.
     steps[steps > length] = 0
+    qpos = qpos.copy()
+    for before, after in itertools.pairwise(qpos):  # what diverged shows its last finite posture
+        lost = ~np.isfinite(after).all(-1)
+        after[lost] = before[lost]
     watched = Watched(qpos[:-1], qpos[1:], steps, ended)
     first, last = looks.of_steps(watched, np.zeros(len(length), np.float32))
     state[0, :, -1], state[1:, :, -1] = first[0], last

@@ -149,6 +149,15 @@ def test_held_out_episodes_stand_still_beyond_their_end():
     assert every[..., -1].T.tolist() == [[0, 1, 2, 2, 2, 2], [50, 51, 52, 53, 54, 55]]
 
 
+def test_a_held_out_episode_that_diverged_ends_with_its_last_finite_posture():
+    qpos = np.array([0, 1, 2, np.nan, np.nan], np.float32)[:, None, None]
+    state, eye = np.zeros((5, 1, 3), np.float32), Eye()
+    _look(Looks(eye, 2), state, qpos, np.array([3]))
+    assert state[:, 0, -1].tolist() == [0, 0, 2, 2, 2]
+    assert np.isfinite(np.concatenate(eye.seen)).all()
+    assert np.isnan(qpos[3:]).all()  # what is kept of the episode stays as it was
+
+
 def test_the_field_is_the_last_and_taken_once(task, point_task_folder):
     assert task.description.fields[:-1] == load_task(point_task_folder).description.fields
     assert task.description.fields[-1] == FIELD
