@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+CLIP_SCORE = "clip_score"  # the field of a state that is read from a picture of it
+
 
 @dataclass(frozen=True, slots=True)
 class Field:

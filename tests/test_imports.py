@@ -19,7 +19,7 @@ LAYERS = (
     ("records", "errors", "files", "content", "state"),
     ("task",),
     ("reward", "sim"),
-    ("feedback", "train", "rollout", "gym", "propose", "deploy"),
+    ("feedback", "train", "rollout", "looks", "gym", "propose", "deploy"),
     ("search", "report"),
     ("cli",),
 )

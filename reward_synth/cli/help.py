@@ -98,6 +98,8 @@ _SETTINGS = (
         "train.transform",
         "how a reward's terms are composed: none, par, carl or caps",
     ),
+    ("looks.model", "a CLIP or SigLIP that scores pictures; null for none"),
+    ("looks.goal", "what pictures should show, where looks.model scores them"),
     ("final.trainings", "from scratch for the comparison at the end, 0 for none"),
     ("budget.dollars", "limit for language models"),
     ("budget.seconds", "limit of wall-clock time"),

@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 
 _LOG_WIDTH = 110
 
-_REWARDS = {"found": "found by this run", "expert": "human expert's", "sparse": "sparse success"}
+_REWARDS = {
+    "found": "found by this run",
+    "expert": "human expert's",
+    "looks": "pictures alone",
+    "sparse": "sparse success",
+}
 
 
 def open_console() -> Console:

@@ -37,6 +37,7 @@ _WHOLE = 60  # candidates whose sections hold all that is known of them
 _NAMES = {
     "found": "found reward",
     "expert": "human-written reward",
+    "looks": "reward from pictures alone",
     "sparse": "success-only reward",
 }
 

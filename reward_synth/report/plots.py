@@ -17,6 +17,7 @@ from reward_synth.report.canvas import (
     FOUND,
     INK,
     MUTED,
+    PALETTE,
     SPARSE,
     STYLE,
     WIDTH,
@@ -29,7 +30,7 @@ from reward_synth.report.curves import thinned
 from reward_synth.report.run import Curve, Incumbent
 from reward_synth.search.candidate import Candidate
 
-_CONTENDER = {"found": FOUND, "expert": EXPERT, "sparse": SPARSE}
+_CONTENDER = {"found": FOUND, "expert": EXPERT, "looks": PALETTE[3], "sparse": SPARSE}
 _PANELS = 12  # of learning curves, one a generation
 
 

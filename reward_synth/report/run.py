@@ -21,7 +21,7 @@ from reward_synth.search.store import INCUMBENT, Expense, Spent, Store
 
 T = TypeVar("T")
 
-CONTENDERS = ("found", "expert", "sparse")
+CONTENDERS = ("found", "expert", "looks", "sparse")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,8 @@ class Result:
     Attributes:
       best: id of the candidate that the search found.
       steps: environment steps of each training.
-      scores: by reward, in the order of ``CONTENDERS``; "expert" only if the task has one.
+      scores: by reward, in the order of ``CONTENDERS``; "expert" and "looks"
+        only where there are such.
       normalized: the human-normalised score, None if it is not defined.
     """
 

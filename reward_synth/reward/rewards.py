@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from reward_synth.errors import TaskError
-from reward_synth.records import Rejection, TaskDescription, TracedReward
+from reward_synth.records import CLIP_SCORE, Rejection, TaskDescription, TracedReward
 from reward_synth.reward.verify import BatchedReward, load
 from reward_synth.state import State
 from reward_synth.task.task import Task
@@ -25,11 +25,13 @@ class Reward:
       terms: names of the terms, T of them.
       weights: (W,) run-time inputs of the function.
       function: compiled; its weights can change without compiling again.
+      looks: whether it may read how pictures of the states look, which costs drawing them.
     """
 
     terms: tuple[str, ...]
     weights: np.ndarray
     function: BatchedReward
+    looks: bool = True
 
 
 def traced_reward(traced: TracedReward, task: Task) -> Reward | Rejection:
@@ -47,7 +49,8 @@ def described_reward(traced: TracedReward, description: TaskDescription) -> Rewa
     if isinstance(function, Rejection):
         return function
     weights = np.array([value for _, value in traced.program.weights], np.float32)
-    return Reward(traced.terms, weights, jax.jit(function))
+    looks = CLIP_SCORE in traced.program.source
+    return Reward(traced.terms, weights, jax.jit(function), looks)
 
 
 def expert_reward(task: Task) -> Reward:
@@ -74,9 +77,32 @@ def sparse_reward(task: Task) -> Reward:
     return _from_step_function(task, reward)
 
 
+def looks_reward(task: Task) -> Reward:
+    """Pay for nothing but what a picture looks like: VLM-RM of Rocamonde et al. (2023).
+
+    Where no episode can end early, the score of the initial pose is taken off: that changes no
+    policy's rank, and without it the differences drown in a level several times as large.
+
+    Args:
+      task: with ``clip_score`` among its fields.
+    """
+    (field,) = (field for field in task.description.fields if field.name == CLIP_SCORE)
+    level = 0.0 if task.description.terminates else field.home[0]
+
+    def reward(
+        state: State, action: jax.Array, next_state: State
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        looks = getattr(next_state, CLIP_SCORE) - level
+        return looks, {"looks": looks}
+
+    return _from_step_function(task, reward, looks=True)
+
+
 def _from_step_function(
     task: Task,
     step: Callable[[State, jax.Array, State], tuple[jax.Array, dict[str, jax.Array]]],
+    *,
+    looks: bool = False,
 ) -> Reward:
     def one(
         state: jax.Array, action: jax.Array, next_state: jax.Array
@@ -93,4 +119,4 @@ def _from_step_function(
         reward, values = jax.vmap(one)(state, action, next_state)
         return reward, jnp.stack([values[name] for name in terms], axis=-1)
 
-    return Reward(terms, np.zeros(0, np.float32), jax.jit(batched))
+    return Reward(terms, np.zeros(0, np.float32), jax.jit(batched), looks)

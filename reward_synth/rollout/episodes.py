@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from reward_synth.files import atomic_write, save_arrays
+from reward_synth.looks.steps import Looks, Watched
 from reward_synth.reward.rewards import Reward
 from reward_synth.reward.screen.episodes import Episodes
 from reward_synth.reward.transitions import Transitions, batches, measure
@@ -114,6 +116,7 @@ def evaluate(
     episodes: int,
     *,
     threads: int = 0,
+    looks: Looks | None = None,
 ) -> list[Rollouts]:
     """Run ``episodes`` episodes of each policy, without noise, all in one batch.
 
@@ -124,6 +127,7 @@ def evaluate(
       seeds: K seeds of the initial states; the same seed gives the same initial states.
       episodes: E, for each policy.
       threads: physics threads; 0 for all cores.
+      looks: who scores pictures, if anybody does.
 
     Returns:
       K rollouts.
@@ -152,6 +156,10 @@ def evaluate(
         actions.append(action)
         positions.append(_positions(backend))
     state, action, qpos = np.stack(states), np.stack(actions), np.stack(positions)
+    if looks is not None:
+        for k in range(count):
+            mine = slice(k * episodes, (k + 1) * episodes)
+            _look(looks, state[:, mine], qpos[:, mine], length[mine])
     last = np.take_along_axis(state, length[None, :, None], axis=0)[0]
     success = np.asarray(batched.success(task, last)) > 0.5
     found = []
@@ -183,6 +191,21 @@ def fitness_of(task: Task, rollouts: Rollouts) -> np.ndarray:
     happened = np.arange(len(rollouts.action))[:, None] < rollouts.length
     steps = (x[happened] for x in (rollouts.state[:-1], rollouts.action, rollouts.state[1:]))
     return _spread(_fitness(task, Transitions(*steps)), happened)
+
+
+def _look(looks: Looks, state: np.ndarray, qpos: np.ndarray, length: np.ndarray) -> None:
+    """Fill in the last entry of E episodes' states, (L + 1, E, S), from their postures."""
+    steps = np.tile(np.arange(1, len(qpos))[:, None], len(length))
+    ended = steps == length
+    # Beyond its length an episode stands still, and nothing of it is drawn again.
+    steps[steps > length] = 0
+    qpos = qpos.copy()
+    for before, after in itertools.pairwise(qpos):  # what diverged shows its last finite posture
+        lost = ~np.isfinite(after).all(-1)
+        after[lost] = before[lost]
+    watched = Watched(qpos[:-1], qpos[1:], steps, ended)
+    first, last = looks.of_steps(watched, np.zeros(len(length), np.float32))
+    state[0, :, -1], state[1:, :, -1] = first[0], last
 
 
 def _fitness(task: Task, transitions: Transitions) -> np.ndarray:

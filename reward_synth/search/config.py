@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, get_type_hints
 
 from reward_synth.errors import ConfigError, did_you_mean
+from reward_synth.looks.config import LooksConfig
+from reward_synth.feedback.judge.settings import JudgeSettings
 from reward_synth.propose.llm.select import CHOICES
 from reward_synth.train import sb3
 from reward_synth.train.config import TRANSFORMS, PPOConfig
@@ -20,7 +22,7 @@ STRATEGY_NAMES = (
     "iid",
     "sequential",
 )
-SOURCES = ("none", "people", "teacher")
+SOURCES = ("none", "people", "vlm", "teacher")
 _BY_FITNESS = ("eureka", "eureka_elitist")
 
 
@@ -125,14 +127,15 @@ class FeedbackSettings:
     """Who says which policies are better, besides the task's fitness or in its place.
 
     Attributes:
-      source: "none"; "people", who are waited for (`reward-synth label`); "teacher", a synthetic
-        one that answers from the fitness.
+      source: "none"; "people", who are waited for (`reward-synth label`); "vlm", a
+        vision-language model; "teacher", a synthetic one that answers from the fitness.
       fitness: whether the search may know the task's fitness and success. If not, all of it
         rests on what is preferred, and a task needs neither.
       answers: comparisons after each generation, by all who are asked together.
       patience_s: seconds that people are waited for before the run stops, to be continued later;
         None for as long as it takes.
       rank_for: whose taste decides where people differ; None for everybody's.
+      judge: the vision-language model, and what it is shown.
       teacher: what the synthetic one is like.
     """
 
@@ -141,6 +144,7 @@ class FeedbackSettings:
     answers: int = 12
     patience_s: float | None = None
     rank_for: str | None = None
+    judge: JudgeSettings = field(default_factory=JudgeSettings)
     teacher: TeacherSettings = field(default_factory=TeacherSettings)
 
 
@@ -202,7 +206,7 @@ class RunConfig:
       stall_s: seconds without a sign of life after which a training counts as hung. It must be
         longer than a compilation takes.
       checkpoint_s: seconds of training that a kill may cost.
-      llm, search, feedback, train, final, budget, video: see their classes.
+      llm, search, feedback, train, final, budget, video, looks: see their classes.
     """
 
     task: str = "hopper"
@@ -221,6 +225,7 @@ class RunConfig:
     final: FinalSettings = field(default_factory=FinalSettings)
     budget: BudgetSettings = field(default_factory=BudgetSettings)
     video: VideoSettings = field(default_factory=VideoSettings)
+    looks: LooksConfig = field(default_factory=LooksConfig)
 
     def check(self) -> None:
         """Check what types cannot say.
@@ -307,8 +312,24 @@ class RunConfig:
                 raise ConfigError("trainer=sb3 trains on backend=cpu only.")
             if self.train.batch == self.train.minibatches:
                 raise ConfigError("trainer=sb3 needs minibatches of more than one step.")
+        self._check_looks()
         if self.video.width % 2 or self.video.height % 2:
             raise ConfigError("video.width and video.height must be even, for H.264.")
+
+    def _check_looks(self) -> None:
+        self.looks.check()
+        if not self.looks.on:
+            return
+        for name, value, needed in (
+            ("trainer", self.trainer, "jax"),
+            ("backend", self.backend, "cpu"),
+            ("train.transform", self.train.transform, "none"),
+        ):
+            if value != needed:
+                raise ConfigError(
+                    f"looks.model scores pictures between collecting and learning, which {name}="
+                    f"{value} has no place for: use {name}={needed}."
+                )
 
     def _check_models(self) -> None:
         models = self.llm.models
@@ -347,6 +368,8 @@ class RunConfig:
                 "feedback.teacher.mistakes is a share, at most 1, and feedback.teacher.discount is "
                 "above 0 and at most 1."
             )
+        if feedback.source == "vlm":
+            feedback.judge.check()
         if feedback.source == "people" and not self.video.enabled:
             raise ConfigError("feedback=people needs videos to show: set video.enabled=true.")
 

@@ -53,7 +53,8 @@ class Costs:
     @property
     def final_trainings(self) -> int:
         """Number of trainings in the final comparison, all rewards together."""
-        return (2 + self.facts.has_expert) * self.config.final.trainings
+        rewards = 2 + self.facts.has_expert + self.config.looks.on
+        return rewards * self.config.final.trainings
 
     @property
     def final(self) -> int:

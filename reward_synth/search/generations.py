@@ -82,7 +82,17 @@ class Search:
         self._listener = listener
         self._progress = progress
         self._strategy = STRATEGIES[config.search.strategy]
-        self._hearing = Hearing(config, store, self._safely, training, budget, videos, listener)
+        self._hearing = Hearing(
+            config,
+            facts.description,
+            facts.folder,
+            store,
+            self._safely,
+            training,
+            budget,
+            videos,
+            listener,
+        )
         self._examples: tuple[Example, ...] = ()  # those of the run, once it goes
 
     def run(self) -> Comparison | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from pathlib import Path
 
-from reward_synth.errors import RunError
+from reward_synth.errors import FeedbackError, RunError
 from reward_synth.feedback.annotations import standing
+from reward_synth.feedback.judge.judge import Judge, open_judge
 from reward_synth.feedback.teachers import (
     Indifferent,
     Mistaken,
@@ -19,15 +21,16 @@ from reward_synth.feedback.teachers import (
     Teacher,
     respond,
 )
+from reward_synth.records import TaskDescription
+from reward_synth.rollout.footage import Footage
 from reward_synth.rollout.video import VideoWorker
 from reward_synth.search.asking import Inquiry, hearing, inquiry_after
 from reward_synth.search.budget import Budget
+from reward_synth.search.candidate import Candidate
 from reward_synth.search.config import RunConfig
 from reward_synth.search.listener import Listener
 from reward_synth.search.store import Spent, Store
 from reward_synth.search.training_process import Training
-
-Result = TypeVar("Result")
 
 _LOOK_S = 0.5  # between two looks at what people have answered
 
@@ -41,6 +44,8 @@ class Hearing:
 
     Attributes:
       config: the run's settings.
+      task: that policies are for.
+      folder: the task's.
       store: the run's records.
       safely: does work in the training process; see ``Search``.
       training: where recorded episodes are looked at.
@@ -50,6 +55,8 @@ class Hearing:
     """
 
     config: RunConfig
+    task: TaskDescription
+    folder: str
     store: Store
     safely: Callable[[Callable[[], dict]], dict]
     training: Training
@@ -67,10 +74,13 @@ class Hearing:
         if source == "none" or self.store.job(job) is not None:
             return
         began = time.monotonic()
-        if source == "people":
-            self._wait(generation)
-        else:
-            self._ask_teacher(generation)
+        match source:
+            case "people":
+                self._wait(generation)
+            case "vlm":
+                self._ask_judge(generation)
+            case _:
+                self._ask_teacher(generation)
         upto = len(self.store.journal)
         said = standing(self.store.journal.read(upto=upto))
         scored = [c for c in self.store.candidates() if c.score is not None]
@@ -103,6 +113,63 @@ class Hearing:
                         f"label {folder}`, then continue with resume={folder}."
                     )
                 time.sleep(_LOOK_S)
+
+    def _ask_judge(self, generation: int) -> None:
+        """Have a vision-language model answer, and say what it sees in this generation's clips."""
+        asked = self._inquiry(generation)
+        if asked is None:
+            return
+        judge = self._judge()
+        clips = self._footage(asked.archive.scored)
+        self.budget.title = f"gen_{generation:02d}/judge"
+        while asked is not None and not asked.done:
+            question = asked.next(judge.name)
+            said = question and judge.answer(question, clips)
+            if said is None or not self.store.journal.append([said]):
+                break
+            asked = self._inquiry(generation)
+        mine = [c.id for c in asked.archive.scored_in(generation)] if asked else []
+        self.store.journal.append(judge.diagnoses({id: clips[id] for id in mine if id in clips}))
+
+    def _judge(self) -> Judge:
+        settings = self.config.feedback.judge
+        judge = open_judge(
+            settings,
+            self.task,
+            self.store.folder / "judgements",
+            os.environ,
+            on_answer=self.budget.on_answer,
+            before_request=self.budget.before_request,
+        )
+        if self.store.job("judge/check") is None:
+            self.budget.title = "judge/check"
+            judge.check()
+            self.store.finish_job("judge/check", judge.name, "asking", Spent())
+        return judge
+
+    def _footage(self, candidates: Sequence[Candidate]) -> dict[str, Footage]:
+        """Return what the judge is shown; what could not be shot is left out, and said."""
+        run = self.store.folder
+        places = {c.id: Path(c.folder) / "rollout.npz" for c in candidates}
+        missing = [
+            (run / place, run / place.with_name("footage.zip"))
+            for place in places.values()
+            if not (run / place.with_name("footage.zip")).is_file()
+        ]
+        self.videos.submit(Path(self.folder), missing)
+        self.videos.wait()
+        shot = {}
+        for id, place in places.items():
+            try:
+                shot[id] = Footage.load(run / place.with_name("footage.zip"), rollout=str(place))
+            except FeedbackError as error:
+                self.listener.notice(f"{id} is not judged: {error}")
+        if not shot:
+            raise FeedbackError(
+                "nothing can be shown to the judge: this machine draws no pictures; the notices "
+                "above say why. Mend that and continue the run, or start one with feedback=none."
+            )
+        return shot
 
     def _ask_teacher(self, generation: int) -> None:
         """Have a synthetic teacher answer until there is enough."""

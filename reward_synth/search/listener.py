@@ -36,7 +36,8 @@ class Comparison:
 
     Attributes:
       steps: environment steps of each training.
-      scores: by reward: "found", "expert" (if the task has one) and "sparse".
+      scores: by reward: "found", "expert" (if the task has one), "looks" (if pictures are
+        scored: by them alone) and "sparse".
       normalized: the human-normalised score of the found reward; None without an expert,
         or where its trainings cannot be told from the sparse reward's.
     """

@@ -32,6 +32,7 @@ from reward_synth.search.training_process import training_for
 
 _PACKAGES = ("reward-synth", "mujoco", "jax", "jaxlib", "numpy", "gymnasium", "openai")
 _PACKAGES_OF = {"sb3": ("stable-baselines3", "torch")}  # what a trainer adds
+_PACKAGES_THAT_SEE = ("torch", "transformers")
 
 
 def start(config: RunConfig, folder: Path, listener: Listener) -> Comparison | None:
@@ -126,6 +127,7 @@ def _video_worker(config: RunConfig, listener: Listener) -> VideoWorker:
         height=video.height,
         seconds=video.seconds,
         fitness=config.feedback.source == "none",  # whoever judges is not to know it
+        shots=config.feedback.judge.shots,
     )
 
 
@@ -158,6 +160,8 @@ def _seeds(config: RunConfig) -> dict[str, Any]:
 
 def _versions(config: RunConfig) -> dict[str, Any]:
     packages = (*_PACKAGES, *_PACKAGES_OF.get(config.trainer, ()))
+    if config.looks.on and not config.looks.is_own:
+        packages += _PACKAGES_THAT_SEE
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",

@@ -10,6 +10,7 @@ import numpy as np
 
 from reward_synth.feedback.audit import audited
 from reward_synth.files import atomic_write, save_arrays
+from reward_synth.looks.steps import Looks
 from reward_synth.records import Finding, Rejection, Stage
 from reward_synth.reward.canonical import Canonical, Sample, canonical
 from reward_synth.reward.compare import distance_matrix
@@ -47,12 +48,14 @@ class Screening:
       config: of the run.
       folder: of the run.
       shared: registry of exploits for all runs of the task; None to learn from this run alone.
+      looks: who scores pictures, if anybody does.
     """
 
     task: Task
     config: RunConfig
     folder: Path
     shared: Registry | None
+    looks: Looks | None = None
     _samples: dict[int, Sample] = field(init=False, default_factory=dict)
     _forms: dict[tuple[int, str], Canonical] = field(init=False, default_factory=dict)
     _gathered: tuple[int, Evidence] | None = field(init=False, default=None)
@@ -241,7 +244,8 @@ class Screening:
                 return Transitions(*(arrays[name] for name in names))
         envs, steps = EXPLORED
         seed = derive_seed(self.config.seed, "explore")
-        explored = explore(self.task, seed, envs, steps, threads=self.config.threads)
+        threads = self.config.threads
+        explored = explore(self.task, seed, envs, steps, threads=threads, looks=self.looks)
         with atomic_write(path) as file:
             save_arrays(file, {n: getattr(explored, n) for n in names}, compressed=True)
         return explored

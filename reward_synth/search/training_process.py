@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from reward_synth.feedback.annotations import Annotation
 from reward_synth.files import cache_folder
@@ -16,6 +16,10 @@ from reward_synth.search.listener import Comparison
 from reward_synth.search.rungs import Ladder
 from reward_synth.search.store import Spent
 from reward_synth.search.worker import Worker
+
+if TYPE_CHECKING:
+    from reward_synth.search.trainings import Trainer
+    from reward_synth.task.task import Task
 
 LOG = "training.log"
 
@@ -121,7 +125,8 @@ def training_for(config: RunConfig, folder: Path, on_progress: OnProgress) -> It
     """
     cache = cache_folder() / "xla"
     if not config.isolate:
-        yield make_trainer(config, folder, cache, on_progress)
+        with closing(make_trainer(config, folder, cache, on_progress)) as trainer:
+            yield trainer
         return
     worker = Worker(make_trainer, (config, folder, cache), stall_s=config.stall_s, log=folder / LOG)
     with worker:
@@ -130,11 +135,12 @@ def training_for(config: RunConfig, folder: Path, on_progress: OnProgress) -> It
 
 def make_trainer(
     config: RunConfig, folder: Path, cache: Path | None, on_progress: OnProgress
-) -> Training:
+) -> Trainer:
     """Make a trainer, in the process in which it trains. Imports JAX.
 
     Raises:
       TaskError: the task cannot be used, or not with the backend.
+      RewardSynthError: pictures are to be scored, and cannot be.
     """
     from reward_synth.search.trainings import Trainer
     from reward_synth.task import load_task
@@ -146,5 +152,14 @@ def make_trainer(
         from reward_synth.sim.mjx_support import check_mjx
 
         check_mjx(task)
-    seen = task if config.feedback.fitness else task.unmeasured
-    return Trainer(task, seen, config, folder, on_progress)
+    if config.looks.on:
+        from reward_synth.search.looks import Eyes
+
+        eyes = Eyes(task, config, folder, on_progress)
+        return Trainer(eyes.task, _seen(eyes.task, config), config, folder, eyes.progress, eyes)
+    return Trainer(task, _seen(task, config), config, folder, on_progress)
+
+
+def _seen(task: Task, config: RunConfig) -> Task:
+    """Return the task as the search may know it."""
+    return task if config.feedback.fitness else task.unmeasured

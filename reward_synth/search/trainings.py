@@ -18,8 +18,9 @@ from reward_synth.feedback.reflection import reflect
 from reward_synth.feedback.remarks import Trace, remarks
 from reward_synth.feedback.scores import Score, human_normalized, joined, score
 from reward_synth.files import cache_folder
+from reward_synth.looks.steps import Looks
 from reward_synth.records import Rejection, Stage
-from reward_synth.reward.rewards import Reward, expert_reward, sparse_reward
+from reward_synth.reward.rewards import Reward, expert_reward, looks_reward, sparse_reward
 from reward_synth.reward.screen import Registry
 from reward_synth.reward.transforms.caps import Caps
 from reward_synth.rollout.episodes import Rollouts, evaluate, fitness_of
@@ -27,6 +28,7 @@ from reward_synth.search.candidate import Candidate
 from reward_synth.search.config import RunConfig
 from reward_synth.search.costs import Costs, TaskFacts
 from reward_synth.search.listener import Comparison
+from reward_synth.search.looks import Eyes
 from reward_synth.search.rungs import Ladder
 from reward_synth.search.screening import Screening
 from reward_synth.search.seeds import derive_seed
@@ -61,6 +63,17 @@ class Trainer:
     config: RunConfig
     folder: Path
     on_progress: OnProgress
+    eyes: Eyes | None = None
+
+    @property
+    def looks(self) -> Looks | None:
+        """Who scores pictures, if anybody does."""
+        return None if self.eyes is None else self.eyes.looks
+
+    def close(self) -> None:
+        """End what was started to score pictures."""
+        if self.eyes is not None:
+            self.eyes.close()
 
     @cached_property
     def screening(self) -> Screening:
@@ -69,7 +82,7 @@ class Trainer:
         if self.config.search.remember:
             folder = cache_folder() / "exploits"
             shared = Registry.open(folder, self.task.fingerprint, self.task.description)
-        return Screening(self.task, self.config, self.folder, shared)
+        return Screening(self.task, self.config, self.folder, shared, self.looks)
 
     @cached_property
     def costs(self) -> Costs:
@@ -247,9 +260,12 @@ class Trainer:
         found = self._reward(best)
         assert isinstance(found, Reward), found
         caps = self._caps(best, found)
-        rewards = {"found": found, "sparse": sparse_reward(self.task)}
+        rewards = {"found": found}
         if self.task.expert_reward is not None:
-            rewards = {"found": found, "expert": expert_reward(self.task)} | rewards
+            rewards["expert"] = expert_reward(self.task)
+        if self.looks is not None:
+            rewards["looks"] = looks_reward(self.task)
+        rewards["sparse"] = sparse_reward(self.task)
         count, seed = self.config.final.trainings, self.config.seed
         places = [(name, i) for name in rewards for i in range(count)]
         # Paired: the i-th training of each reward has the same seed and the same test episodes.
@@ -306,7 +322,9 @@ class Trainer:
             fitness = [p.fitness for p in progress if p and math.isfinite(p.fitness)]
             self.on_progress(done, max(fitness, default=math.nan))
 
-        results = train_with(self.config.trainer, self.config.backend, race)(
+        if self.looks is not None:
+            self.on_progress(0, math.nan)  # pictures come before the first iteration's news
+        results = train_with(self.config.trainer, self.config.backend, race, self.looks)(
             self.task,
             members,
             folders,
@@ -344,6 +362,7 @@ class Trainer:
             [seeds[k] for k, _ in trained],
             episodes,
             threads=self.config.threads,
+            looks=self.looks,
         )
         for (k, _), rollout in zip(trained, found, strict=True):
             rollout.save(folders[k] / ROLLOUT)
@@ -381,11 +400,11 @@ class Trainer:
 
 
 def train_with(
-    trainer: str, backend: str = "cpu", race: Race | None = None
+    trainer: str, backend: str = "cpu", race: Race | None = None, looks: Looks | None = None
 ) -> Callable[..., list[Policy | Rejection]]:
     """Return the trainer's ``train``, all of which have ``train.job.train``'s contract."""
     if trainer == "jax":
-        return partial(job.train, backend=backend, race=race)
+        return partial(job.train, backend=backend, race=race, looks=looks)
     sb3.require()
     from reward_synth.train.sb3 import job as sb3_job
 

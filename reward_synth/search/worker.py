@@ -78,6 +78,10 @@ class Worker:
         trace: TracebackType | None,
     ) -> None:
         """End the process and all that it started."""
+        self.close()
+
+    def close(self) -> None:
+        """End the process and all that it started; the next call starts another."""
         self._stop()
 
     @property

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from reward_synth.looks.steps import Looks, Watched, WatchedBackend
 from reward_synth.sim.cpu import CpuBackend
 from reward_synth.sim.vector import VectorEnv
 from reward_synth.task import batched
@@ -100,14 +101,28 @@ class CpuCollector:
       seeds: of the K members.
       config: its ``envs`` and ``horizon`` count.
       threads: physics threads; 0 for all cores.
+      looks: who scores pictures, if anybody does.
+      watched: of which members pictures are scored.
     """
 
-    def __init__(self, task: Task, seeds: Sequence[int], config: PPOConfig, threads: int) -> None:
+    def __init__(
+        self,
+        task: Task,
+        seeds: Sequence[int],
+        config: PPOConfig,
+        threads: int,
+        looks: Looks | None = None,
+        watched: Sequence[int] = (),
+    ) -> None:
         self._task = task
         self._noise_keys = noise_keys(seeds)
-        self._backend = CpuBackend(task, reset_keys(seeds, config.envs), threads=threads)
+        backend = CpuBackend if looks is None else WatchedBackend
+        self._backend = backend(task, reset_keys(seeds, config.envs), threads=threads)
         self._env = VectorEnv(task, self._backend)
         self._experience = _empty(task, len(seeds), config)
+        self._looker = None
+        if isinstance(self._backend, WatchedBackend) and looks is not None and watched:
+            self._looker = _Looker(looks, self._backend, watched, self._experience)
 
     def collect(self, policies: Sequence[Policy], iteration: int) -> Experience:
         """Return ``horizon`` steps of each member; see ``Collector.collect``."""
@@ -117,26 +132,74 @@ class CpuCollector:
         for t in range(horizon):
             state = env.state.reshape(members, envs, -1)
             action = np.asarray(_act(self._task, tuple(policies), state, noise[:, t]))
+            if self._looker is not None:
+                self._looker.before(t)
             step = env.step(np.clip(action, -1.0, 1.0).reshape(members * envs, actions))
+            if self._looker is not None:
+                self._looker.after(t)
             out.state[:, t] = state
             out.action[:, t] = action
             for name in ("next_state", "terminated", "truncated", "diverged", "length"):
                 values = getattr(step, name)
                 getattr(out, name)[:, t] = values.reshape(members, envs, *values.shape[1:])
+        if self._looker is not None:
+            self._looker.score(out)
         return out
 
     def retire(self, member: int) -> None:
         """Leave the member's simulations where they are; see ``Collector.retire``."""
         envs = self._experience.state.shape[2]
         self._backend.retire(np.arange(member * envs, (member + 1) * envs))
+        if self._looker is not None:
+            self._looker.watched.discard(member)
 
     def checkpoint(self) -> dict[str, np.ndarray]:
         """Return copies of all that changes; see ``Collector.checkpoint``."""
-        return self._env.checkpoint()
+        held = {} if self._looker is None else {"looks": self._looker.held.copy()}
+        return {**self._env.checkpoint(), **held}
 
     def restore(self, saved: dict[str, np.ndarray]) -> None:
         """Continue from ``checkpoint``; see ``Collector.restore``."""
         self._env.restore(saved)
+        if self._looker is not None:
+            self._looker.held[:] = saved["looks"]
+
+
+class _Looker:
+    """Keeps the postures of an iteration's steps, and scores them when all are done.
+
+    Attributes:
+      held: (K, N) the scores of the states that the members are in.
+      watched: the members of which pictures are scored.
+    """
+
+    def __init__(
+        self, looks: Looks, backend: WatchedBackend, watched: Sequence[int], shapes: Experience
+    ) -> None:
+        members, _, envs = shapes.length.shape
+        self._looks = looks
+        self._backend = backend
+        postures = (*shapes.length.shape, backend.qpos.shape[1])
+        self._before, self._after = (np.zeros(postures, np.float32) for _ in range(2))
+        self.held = np.zeros((members, envs), np.float32)
+        self.watched = set(watched)
+
+    def before(self, t: int) -> None:
+        """Keep the postures that step t starts from."""
+        self._before[:, t] = self._backend.posture.reshape(self._before[:, t].shape)
+
+    def after(self, t: int) -> None:
+        """Keep the postures that step t led to."""
+        self._after[:, t] = self._backend.stepped.reshape(self._after[:, t].shape)
+
+    def score(self, out: Experience) -> None:
+        """Fill in the last entry of all states, each member by itself: the bits are its own."""
+        for k in sorted(self.watched):
+            ended = np.asarray(out.terminated[k] | out.truncated[k])
+            steps = Watched(self._before[k], self._after[k], np.asarray(out.length[k]), ended)
+            scores = self._looks.of_steps(steps, self.held[k])
+            for states, values in zip((out.state, out.next_state), scores, strict=True):
+                np.asarray(states)[k, ..., -1] = values
 
 
 def _empty(task: Task, members: int, config: PPOConfig) -> Experience:

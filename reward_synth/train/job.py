@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from reward_synth.files import atomic_write, save_arrays
+from reward_synth.looks.steps import Looks
 from reward_synth.records import Rejection
 from reward_synth.task.task import Task
 from reward_synth.train.config import PPOConfig
@@ -33,6 +34,7 @@ def train(
     threads: int = 0,
     backend: str = "cpu",
     race: Race | None = None,
+    looks: Looks | None = None,
     checkpoint_s: float = 10.0,
     on_iteration: Callable[[int, Sequence[Progress | None]], None] = lambda done, progress: None,
 ) -> list[Policy | Rejection]:
@@ -50,6 +52,7 @@ def train(
       threads: physics threads; 0 for all cores.
       backend: what simulates, "cpu" or "mjx".
       race: when members are left behind; None trains all to the end.
+      looks: who scores pictures for the rewards that read scores; on "cpu" only.
       checkpoint_s: seconds between two checkpoints.
       on_iteration: told the steps done by all members together, and each one's progress.
 
@@ -62,7 +65,7 @@ def train(
       TaskError: the backend cannot simulate the task.
     """
     iterations = config.iterations(steps)
-    population = Population(task, members, config, iterations, threads, backend)
+    population = Population(task, members, config, iterations, threads, backend, looks)
     history: Histories = [[] for _ in members]
     if checkpoint.is_file():
         history = _restore(population, checkpoint)

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from reward_synth.looks.steps import Looks
 from reward_synth.records import Rejection, Stage
 from reward_synth.reward.rewards import Reward
 from reward_synth.reward.transforms.caps import Caps
@@ -71,6 +72,7 @@ class Population:
 
     Attributes:
       backend: what simulates, "cpu" or "mjx".
+      looks: who scores pictures for the rewards that read scores; on "cpu" only.
       iteration: updates done.
       rejections: for each member, why it was dropped, or None while it is well.
       stopped: members that were left behind: they keep what they learned and learn no more.
@@ -84,6 +86,7 @@ class Population:
     iterations: int
     threads: int = 0
     backend: str = "cpu"
+    looks: Looks | None = None
     iteration: int = field(init=False, default=0)
     rejections: list[Rejection | None] = field(init=False)
     stopped: set[int] = field(init=False, default_factory=set)
@@ -110,11 +113,20 @@ class Population:
             for member in self.members
         ]
         self.multipliers = [np.zeros(len(member.reward.terms)) for member in self.members]
-        seeds = [member.seed for member in self.members]
-        with enough_memory(len(seeds), config.envs):
-            self._collector = _collector(self.backend, task, seeds, config, self.threads)
+        with enough_memory(len(self.members), config.envs):
+            self._collector = self._make_collector()
         self._tallies = [Tally.start(config.envs) for _ in self.members]
         self._workers = ThreadPoolExecutor(self.threads or os.cpu_count() or 1)
+
+    def _make_collector(self) -> Collector:
+        seeds = [member.seed for member in self.members]
+        if self.backend == "cpu":
+            watched = [k for k, member in enumerate(self.members) if member.reward.looks]
+            return CpuCollector(self.task, seeds, self.config, self.threads, self.looks, watched)
+        # Imported here because MJX is an extra.
+        from reward_synth.train.collect_mjx import MjxCollector
+
+        return MjxCollector(self.task, seeds, self.config)
 
     def iterate(self) -> list[Progress | None]:
         """Collect one batch for each member and update each; None for those that do not run."""
@@ -310,17 +322,6 @@ class Population:
         self.iteration = int(arrays["iteration"])
         for k, reason in enumerate(arrays["rejections"]):
             self._drop(k, Rejection(Stage.TRAIN, str(reason)) if reason else None)
-
-
-def _collector(
-    backend: str, task: Task, seeds: Sequence[int], config: PPOConfig, threads: int
-) -> Collector:
-    if backend == "cpu":
-        return CpuCollector(task, seeds, config, threads)
-    # Imported here because MJX is an extra.
-    from reward_synth.train.collect_mjx import MjxCollector
-
-    return MjxCollector(task, seeds, config)
 
 
 def _accelerated() -> bool:

@@ -319,3 +319,43 @@ def test_given_weights_are_written_into_the_parent_as_it_stands():
     assert dict(new.weights) == dict(program.weights) | dict(weights)
     table = re.compile(r"WEIGHTS = \{.*?\}", re.S)
     assert table.sub("", new.source) == table.sub("", program.source)
+
+
+def seen_in_pictures(world, home=0.25):
+    """The world with the score of a picture among its fields, as a run adds it."""
+    field = Field("clip_score", (), "1", "picture", "how much a picture looks like 'it'", (home,))
+    return dataclasses.replace(world, fields=(*world.fields, field))
+
+
+@by_name
+def test_where_pictures_are_scored_they_alone_are_tried_first(world):
+    seen = seen_in_pictures(world)
+    context = Context(seen, 0, 3)
+    sources = [source_of(p) for p in PROPOSER.propose(context, [BRIEF] * 8)]
+    (looks,) = Catalogue.of(seen).read(sources[0])
+    assert (looks.name, looks.weight, looks.fields) == ("looks", 1.0, {"clip_score"})
+    # The level of the score pays for an episode to go on, or for nothing.
+    level = "" if world.terminates else " - 0.25"
+    assert f"looks = next_state.clip_score{level}\n" in sources[0]
+    assert "picture looks like the goal pays" in sources[0]
+    assert len(set(sources)) == 8
+    later = PROPOSER.propose(Context(seen, 1, 3), [BRIEF] * 8)
+    assert all(len(Catalogue.of(seen).read(source_of(p))) > 1 for p in later[:1])
+
+
+def test_pictures_stand_beside_other_terms_now_and_then():
+    seen = seen_in_pictures(PENDULUM)
+    context = Context(seen, 0, 0)
+    sources = [source_of(p) for p in PROPOSER.propose(context, [BRIEF] * 40)][1:]
+    beside = [source for source in sources if "clip_score" in source]
+    assert 5 < len(beside) < 30
+    for source in beside:
+        parts = Catalogue.of(seen).read(source)
+        assert "looks" in {part.name for part in parts if isinstance(part, Term)}
+        total, terms = run(source, seen)
+        assert np.isfinite(total)
+        assert "looks" in terms
+
+
+def test_without_pictures_nothing_is_said_of_them():
+    assert not any("clip_score" in p.answer for p in proposed(PENDULUM, 40))

@@ -90,7 +90,7 @@ def settled(parts: Sequence[Part]) -> tuple[Part, ...]:
 def describe(parts: Sequence[Part]) -> str:
     """Say in a few sentences what a program pays and charges for."""
     terms = [part for part in parts if isinstance(part, Term)]
-    paid = [term for term in terms if term.factor.measure.wish is not None]
+    paid = [t for t in terms if t.factor.measure.kind not in (Kind.COST, Kind.CONSTANT)]
     alive = [term for term in terms if term.factor.measure.kind is Kind.CONSTANT]
     costs = [t.factor.measure.phrase for t in terms if t.factor.measure.kind is Kind.COST]
     foreign = [part.name for part in parts if isinstance(part, Piece)]

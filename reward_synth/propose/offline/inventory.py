@@ -7,25 +7,39 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from reward_synth.propose.offline.arrival import arrivals
-from reward_synth.propose.offline.measures import Kind, Measure
+from reward_synth.propose.offline.measures import Kind, Measure, minus
 from reward_synth.propose.offline.motion import motions
 from reward_synth.propose.offline.pose import poses
 from reward_synth.propose.offline.views import LAST_ACTION, View, stem, views_of
-from reward_synth.records import TaskDescription
+from reward_synth.records import CLIP_SCORE, TaskDescription
+
+_CONTRAST = 0.2  # between pictures that look as they should and others, roughly
 
 
 def measures_of(description: TaskDescription) -> tuple[Measure, ...]:
     """Return all measures of a task, the most fitting first, under unique names."""
-    fields = [field for field in description.fields if field.name != LAST_ACTION]
+    fields = [f for f in description.fields if f.name not in (LAST_ACTION, CLIP_SCORE)]
     views = [view for field in fields for view in views_of(field)]
     found = [
         *(measure for view in views for measure in motions(view, description)),
         *(measure for view in views for measure in poses(view, description)),
         *arrivals(views, description),
+        *_looks(description),
         *_costs(views, description),
     ]
     found.sort(key=lambda measure: -measure.prior)
     return tuple(_under_unique_names(found))
+
+
+def _looks(description: TaskDescription) -> Iterator[Measure]:
+    """How much a picture looks as it should, where pictures are scored."""
+    for field in description.fields:
+        if field.name == CLIP_SCORE:
+            # The level is worth something only where it pays for an episode to go on.
+            level = 0.0 if description.terminates else field.home[0]
+            code, phrase = f"next_state.{CLIP_SCORE}", "how much the picture looks like the goal"
+            read = minus(code, level), phrase, _CONTRAST, 0.4, (CLIP_SCORE,)
+            yield Measure(None, Kind.SCORE, "looks", "looks", *read)
 
 
 def _costs(views: Sequence[View], description: TaskDescription) -> Iterator[Measure]:

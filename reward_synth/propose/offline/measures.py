@@ -21,6 +21,7 @@ class Kind(StrEnum):
     GAIN = "gain"  # signed, the more the better
     COSINE = "cosine"  # in [-1, 1], 1 is best
     GAP = "gap"  # at least 0, 0 is best
+    SCORE = "score"  # at most 1, how much a picture looks as it should
     COST = "cost"  # at least 0, to be kept small, not the point of any task
     CONSTANT = "constant"  # 1 for every step
 
@@ -30,7 +31,8 @@ class Measure:
     """A number that can be computed from one step.
 
     Attributes:
-      wish: what kind of task it serves; None for costs and constants.
+      wish: what kind of task it serves; None for costs, constants, and the score of a picture,
+        which serves any.
       kind: how the number is to be read.
       name: of the reward term made from it.
       local: the variable that holds the number.

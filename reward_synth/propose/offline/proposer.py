@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -14,8 +14,9 @@ from reward_synth.propose.offline import mutate
 from reward_synth.propose.offline.catalogue import Catalogue, Part, describe, write
 from reward_synth.propose.offline.compose import compose, draw, living_pays, objectives, stratified
 from reward_synth.propose.offline.cut import CutError
+from reward_synth.propose.offline.measures import Kind
 from reward_synth.propose.offline.mutate import CHANGES, Change, Offspring
-from reward_synth.propose.offline.terms import Factor, Term
+from reward_synth.propose.offline.terms import Factor, Shape, Term
 from reward_synth.propose.operators import Operator
 from reward_synth.propose.proposer import Brief, Broken, Context, Parent, Proposal
 from reward_synth.reward.parse import with_weights
@@ -55,31 +56,42 @@ class _Desk:
     Attributes:
       catalogue: what can be measured.
       rng: all randomness.
+      first: whether nothing has been proposed in the run yet.
       seen: answers not to be given again.
     """
 
     catalogue: Catalogue
     rng: np.random.Generator
+    first: bool
     seen: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, context: Context, *stream: int) -> _Desk:
         rng = np.random.default_rng(np.random.SeedSequence([context.seed, *stream]))
-        return cls(Catalogue.of(context.description), rng)
+        return cls(Catalogue.of(context.description), rng, first=context.generation == 0)
 
     def write(self, briefs: Sequence[Brief]) -> list[Proposal]:
         """Write a program for each brief; main terms and changes spread over the choices."""
         self.seen |= {_fenced(p.program.source) for b in briefs for p in (*b.parents, *b.elites)}
         mains = iter(self._mains(sum(brief.operator is Operator.INITIAL for brief in briefs)))
+        plain = self._plain() if self.first else iter(())
         changes = self._changes(briefs)
         written = []
         for brief, change in zip(briefs, changes, strict=True):
             if brief.operator is Operator.INITIAL:
-                attempt = partial(self._composed, next(mains), Operator.INITIAL)
+                main = next(mains)
+                attempt = next(plain, partial(self._composed, main, Operator.INITIAL))
             else:
                 attempt = partial(self._offspring, brief, change)
             written.append(self._unseen(attempt))
         return written
+
+    def _plain(self) -> Iterator[Callable[[], Proposal]]:
+        """Yield what is tried once as it is: the score of pictures alone, if there is one."""
+        for measure in self.catalogue.measures:
+            if measure.kind is Kind.SCORE:
+                alone = (Term(Factor(measure, Shape.LINEAR), 1.0),)
+                yield partial(_proposal, write(alone, describe(alone)), Operator.INITIAL, ())
 
     def _mains(self, count: int) -> list[Factor]:
         """Draw main terms that spread over what the sentence may ask for."""

@@ -94,6 +94,7 @@ SHAPES: dict[Kind, dict[Shape, float]] = {
         Shape.TOLERANCE: 0.5,
         Shape.SQUARE: 1,
     },
+    Kind.SCORE: {Shape.LINEAR: 1},
     Kind.COST: {Shape.CHARGE: 1},
     Kind.CONSTANT: {Shape.CONSTANT: 1},
 }

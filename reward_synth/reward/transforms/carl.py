@@ -79,7 +79,7 @@ def carl(reward: Reward, references: Transitions) -> Reward:
         paid = jnp.maximum(progress, 0.0) * factors.prod(-1) + jnp.minimum(progress, 0.0)
         return paid, terms
 
-    return Reward(reward.terms, reward.weights, jax.jit(function))
+    return Reward(reward.terms, reward.weights, jax.jit(function), reward.looks)
 
 
 def roles(values: np.ndarray, terms: np.ndarray) -> Roles | None:

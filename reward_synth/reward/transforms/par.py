@@ -61,7 +61,7 @@ def par(reward: Reward, references: Transitions) -> Reward:
         steps = len(state)
         return preference(values[:steps], values[steps:]), terms[:steps]
 
-    return Reward(reward.terms, reward.weights, jax.jit(function))
+    return Reward(reward.terms, reward.weights, jax.jit(function), reward.looks)
 
 
 def preference(values: jax.Array, references: jax.Array) -> jax.Array:

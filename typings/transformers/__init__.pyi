@@ -1,0 +1,4 @@
+# transformers is an extra, absent from the core environment that types are checked in.
+from typing import Any
+
+def __getattr__(name: str) -> Any: ...
