@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, get_type_hints
 
 from reward_synth.errors import ConfigError, did_you_mean
-from reward_synth.looks.config import LooksConfig
 from reward_synth.feedback.judge.settings import JudgeSettings
+from reward_synth.looks.config import LooksConfig
 from reward_synth.propose.llm.select import CHOICES
 from reward_synth.train import sb3
 from reward_synth.train.config import TRANSFORMS, PPOConfig

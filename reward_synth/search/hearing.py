@@ -194,8 +194,8 @@ class Hearing:
 def teacher_of(config: RunConfig) -> Teacher:
     """Return the synthetic teacher that a run asks: B-Pref's, from the inside out."""
     settings, seed = config.feedback.teacher, config.seed
-    noisy = settings.rationality is not None
-    teacher: Teacher = Noisy(settings.rationality, seed) if noisy else Oracle()
+    rationality = settings.rationality
+    teacher: Teacher = Oracle() if rationality is None else Noisy(rationality, seed)
     if settings.discount < 1.0:
         teacher = Myopic(teacher, settings.discount)
     if settings.mistakes:

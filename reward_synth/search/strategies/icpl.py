@@ -107,17 +107,19 @@ def _rounds(archive: Archive) -> Iterator[_Round]:
             yield _Round(champion=champion, open=Question(Kind.BEST, ids))
             return
         others = tuple(id for id in ids if id != best)
-        worst = _named(archive, Question(Kind.WORST, others)) if len(others) > 1 else others[:1]
+        worst = (
+            _named(archive, Question(Kind.WORST, others)) if len(others) > 1 else "".join(others)
+        )
         if worst is None:
             yield _Round(best, "", champion, Question(Kind.WORST, others))
             return
         between = Question(Kind.PAIR, (champion, best))
         winner = _named(archive, between) if champion else best
         if winner is None:
-            yield _Round(best, "".join(worst), champion, between)
+            yield _Round(best, worst, champion, between)
             return
         champion = winner or champion  # neither is better: the earlier stays
-        yield _Round(best, "".join(worst), champion)
+        yield _Round(best, worst, champion)
 
 
 def _named(archive: Archive, question: Question) -> str | None:
