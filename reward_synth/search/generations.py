@@ -98,6 +98,7 @@ class Search:
     def run(self) -> Comparison | None:
         """Go through all generations and the comparison."""
         self._examples = examples_of(self._store, self._config, self._facts.description)
+        self._hearing.prepare()
         try:
             for generation in range(self._config.search.generations):
                 self._generation(generation)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reward_synth.errors import FeedbackError, RunError
+from reward_synth.errors import FeedbackError, ModelError, RunError
 from reward_synth.feedback.annotations import standing
 from reward_synth.feedback.judge.judge import Judge, open_judge
 from reward_synth.feedback.teachers import (
@@ -32,6 +33,7 @@ from reward_synth.search.listener import Listener
 from reward_synth.search.store import Spent, Store
 from reward_synth.search.training_process import Training
 
+_JUDGEMENTS = "judgements"  # folder of a judge's answers
 _LOOK_S = 0.5  # between two looks at what people have answered
 
 
@@ -119,7 +121,7 @@ class Hearing:
         asked = self._inquiry(generation)
         if asked is None:
             return
-        judge = self._judge()
+        judge = self._judge(self.store.folder / _JUDGEMENTS)
         clips = self._footage(asked.archive.scored)
         self.budget.title = f"gen_{generation:02d}/judge"
         while asked is not None and not asked.done:
@@ -131,21 +133,33 @@ class Hearing:
         mine = [c.id for c in asked.archive.scored_in(generation)] if asked else []
         self.store.journal.append(judge.diagnoses({id: clips[id] for id in mine if id in clips}))
 
-    def _judge(self) -> Judge:
-        settings = self.config.feedback.judge
-        judge = open_judge(
-            settings,
+    def prepare(self) -> None:
+        """See that a judge sees what it is shown, before anything is trained.
+
+        Raises:
+          ModelError: it cannot be asked, or is blind; it is asked again when the run is continued.
+        """
+        if self.config.feedback.source != "vlm" or self.store.job("judge/check") is not None:
+            return
+        answers = self.store.folder / _JUDGEMENTS / "sight"
+        judge = self._judge(answers)
+        self.budget.title = "judge/check"
+        try:
+            judge.check()
+        except ModelError:
+            shutil.rmtree(answers, ignore_errors=True)  # what is mended is to be seen
+            raise
+        self.store.finish_job("judge/check", judge.name, "asking", Spent())
+
+    def _judge(self, answers: Path) -> Judge:
+        return open_judge(
+            self.config.feedback.judge,
             self.task,
-            self.store.folder / "judgements",
+            answers,
             os.environ,
             on_answer=self.budget.on_answer,
             before_request=self.budget.before_request,
         )
-        if self.store.job("judge/check") is None:
-            self.budget.title = "judge/check"
-            judge.check()
-            self.store.finish_job("judge/check", judge.name, "asking", Spent())
-        return judge
 
     def _footage(self, candidates: Sequence[Candidate]) -> dict[str, Footage]:
         """Return what the judge is shown; what could not be shot is left out, and said."""

@@ -102,7 +102,7 @@ def _rounds(archive: Archive) -> Iterator[_Round]:
         ids = tuple(c.id for c in archive.scored_in(generation))
         if not ids:
             continue
-        best = _named(archive, Question(Kind.BEST, ids)) if len(ids) > 1 else ids[0]
+        best = ids[0] if len(ids) == 1 else _named(archive, Question(Kind.BEST, ids))
         if best is None:
             yield _Round(champion=champion, open=Question(Kind.BEST, ids))
             return
