@@ -1,8 +1,8 @@
 # make run          a search on the hopper, from nothing but Python 3.11 or newer; the last
 #                   line printed is the run folder. Settings: ARGS="task=ant llm=openai"
 # make test         lint, types and tests
-# make test-extras  tests of the optional extras, which it installs: Stable-Baselines3, MJX;
-#                   and a long one: runs of which fifty times something is killed
+# make test-extras  tests of the optional extras, which it installs: Stable-Baselines3, MJX,
+#                   bundles for robots; and a long one: runs of which fifty times something is killed
 # make pins         renew constraints.txt from the versions in .venv
 # make clean        remove what the others made, except outputs/
 
@@ -62,5 +62,5 @@ clean:
 
 .venv/.extras: pyproject.toml constraints.txt | .venv/bin/python
 	echo "Installing reward-synth with its extras into .venv; this is done once." >&2
-	$(PIP) -e '.[dev,sb3,mjx]' 'mujoco-mjx[warp]'
+	$(PIP) -e '.[dev,sb3,mjx,deploy]' 'mujoco-mjx[warp]'
 	touch .venv/.core .venv/.dev $@
