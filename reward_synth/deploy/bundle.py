@@ -130,7 +130,7 @@ def _write(trained: Trained, folder: Path, seed: int, write_card: WriteCard) -> 
         "action": _ACTION,
         "joints": describe.joints(driven),
         "robot": {"joints": [{"name": joint.name, "simulation": joint.name} for joint in driven]},
-        "fields": describe.fields(task, driven),
+        "fields": describe.fields(task, driven, terms),
         "observation": {"file": "observe.onnx", "terms": describe.terms(terms)},
         "policy": {
             "file": "policy.onnx",

@@ -90,18 +90,30 @@ class Simulation:
         return np.concatenate([self._field(field) for field in fields]).astype(np.float32)
 
     def apply(self, values: np.ndarray, action: np.ndarray) -> None:
-        """Hold a command for one control period.
+        """Hold a command for one control period; see ``command`` for the arguments."""
+        self.command(values, action)
+        for _ in range(self._decimation):
+            self.step()
+        self.sense()
+
+    def command(self, values: np.ndarray, action: np.ndarray) -> None:
+        """Take a command.
 
         Args:
           values: (J,) in the robot's order, from a ``Command``.
           action: (J,) that it came from; the next state's field of the last action.
         """
-        command = np.empty(self.model.nu)
-        command[self.bundle.to_robot] = values
-        self.data.ctrl[:] = command * self._control
+        ordered = np.empty(self.model.nu)
+        ordered[self.bundle.to_robot] = values
+        self.data.ctrl[:] = ordered * self._control
         self._action[:] = action
-        for _ in range(self._decimation):
-            mujoco.mj_step(self.model, self.data)
+
+    def step(self) -> None:
+        """Do one physics step."""
+        mujoco.mj_step(self.model, self.data)
+
+    def sense(self) -> None:
+        """Make sensors of positions and velocities current, which a step leaves one behind."""
         mujoco.mj_fwdPosition(self.model, self.data)
         mujoco.mj_sensorPos(self.model, self.data)
         mujoco.mj_fwdVelocity(self.model, self.data)

@@ -85,8 +85,15 @@ def watches(driven: Sequence[Joint], seen: np.ndarray) -> list[dict[str, Any]]:
     return found
 
 
-def fields(task: Task, driven: Sequence[Joint]) -> list[dict[str, Any]]:
-    """Return what the state is made of, and who supplies it on a robot."""
+def fields(task: Task, driven: Sequence[Joint], terms: Sequence[Term]) -> list[dict[str, Any]]:
+    """Return what the state is made of, and who supplies it on a robot.
+
+    Args:
+      task: on the model that the bundle carries.
+      driven: its joints that have actuators.
+      terms: of the observation; a field in none of them is for judging alone.
+    """
+    observed = {field.name for term in terms for field in term.fields}
     entries: list[tuple[Block, int]] = []
     for block, _, run in task.layout.pieces:
         entries.extend((block, i) for i in range(run.start, run.stop))
@@ -94,7 +101,8 @@ def fields(task: Task, driven: Sequence[Joint]) -> list[dict[str, Any]]:
     for field in task.layout.fields:
         mine = entries[start : start + field.size]
         start += field.size
-        found.append(_field(field, mine, task.model, driven))
+        entry = _field(field, mine, task.model, driven)
+        found.append({**entry, "observed": field.name in observed})
     return found
 
 

@@ -91,7 +91,7 @@ class Writer:
     def __init__(self, what: str) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
-        self._what = what
+        self.what = what
 
     def write(self, node: Node, operands: list[str]) -> str:
         """Write a node of the graph and return the name of its value."""
@@ -101,9 +101,9 @@ class Writer:
             assert node.value is not None
             return self.constant(node.value)
         if node.op not in _EMIT:
-            raise ExportError(f"the {self._what} uses {node.op}, which ONNX has not.")
+            raise ExportError(f"the {self.what} uses {node.op}, which ONNX has not.")
         if node.dtype == "int32" and node.op in ("and", "or", "xor", "not"):
-            raise ExportError(f"the {self._what} uses {node.op} of bits, which ONNX has not.")
+            raise ExportError(f"the {self.what} uses {node.op} of bits, which ONNX has not.")
         return _EMIT[node.op](self, node, operands)
 
     def constant(self, value: np.ndarray | Sequence[int] | float) -> str:
@@ -180,14 +180,24 @@ def _expm1(w: Writer, node: Node, x: list[str]) -> str:
 
 
 def _atan2(w: Writer, node: Node, x: list[str]) -> str:
-    """From atan(y / x), by quadrants; the angle of (0, 0) is 0, as it is with a plus zero."""
-    y, x_ = x
-    zero, pi = w.constant(0.0), w.constant(float(np.float32(np.pi)))
-    angle = w.add("Atan", [w.add("Div", [y, x_])])
-    turn = w.add("Where", [w.add("Less", [y, zero]), w.add("Neg", [pi]), pi])
-    turned = w.add("Where", [w.add("Less", [x_, zero]), w.add("Add", [angle, turn]), angle])
-    origin = w.add("And", [w.add("Equal", [y, zero]), w.add("Equal", [x_, zero])])
-    return w.add("Where", [origin, zero, turned])
+    """From the angle in the first quadrant; of two infinities that is half a right angle."""
+    zero, one, pi = (w.constant(float(np.float32(number))) for number in (0.0, 1.0, np.pi))
+    high, wide = (w.add("Abs", [part]) for part in x)
+    ratio = w.add("Div", [high, wide])
+    endless = w.add("And", [w.add("IsInf", [part]) for part in x])
+    nothing = w.add("And", [w.add("Equal", [part, zero]) for part in x])
+    ratio = w.add("Where", [nothing, zero, w.add("Where", [endless, one, ratio])])
+    angle = w.add("Atan", [ratio])
+    angle = w.add("Where", [_is_negative(w, x[1]), w.add("Sub", [pi, angle]), angle])
+    return w.add("Where", [_is_negative(w, x[0]), w.add("Neg", [angle]), angle])
+
+
+def _is_negative(w: Writer, value: str) -> str:
+    """Whether a number has a minus sign, a zero included, of which 1/x is minus infinity."""
+    zero = w.constant(0.0)
+    inverse = w.add("Div", [w.constant(1.0), value])
+    minus_zero = w.add("And", [w.add("Equal", [value, zero]), w.add("Less", [inverse, zero])])
+    return w.add("Or", [w.add("Less", [value, zero]), minus_zero])
 
 
 def _cbrt(w: Writer, node: Node, x: list[str]) -> str:
@@ -204,12 +214,15 @@ def _round_away(w: Writer, node: Node, x: list[str]) -> str:
 
 
 def _integers(op: str) -> Emit:
-    """Whole numbers divided; by zero would end the process."""
+    """Whole numbers divided; by 0, and the lowest by -1, a processor ends the process."""
 
     def divided(w: Writer, node: Node, x: list[str]) -> str:
-        divisor = node.operands[1]
-        if node.dtype == "int32" and (divisor.value is None or (divisor.value == 0).any()):
-            raise ExportError("division of whole numbers by one that may be 0 is not for ONNX.")
+        divisor = node.operands[1].value
+        if node.dtype == "int32" and (divisor is None or ((divisor == 0) | (divisor == -1)).any()):
+            raise ExportError(
+                f"the {w.what} divides whole numbers by one that may be 0 or -1, which ends an "
+                "ONNX runtime: divide floats."
+            )
         return w.add(op, x, fmod=1) if op == "Mod" else w.add(op, x)
 
     return divided
@@ -224,11 +237,13 @@ def _mod(w: Writer, node: Node, x: list[str]) -> str:
 
 def _convert(w: Writer, node: Node, x: list[str]) -> str:
     """JAX takes the nearest whole number that there is, and 0 for NaN."""
-    if (node.operands[0].dtype, node.dtype) == ("float32", "int32"):
-        low, high = w.constant(-2147483648.0), w.constant(2147483520.0)
-        number = w.add("Where", [w.add("IsNaN", x), w.constant(0.0), x[0]])
-        x = [w.add("Clip", [number, low, high])]
-    return w.cast(x[0], node.dtype)
+    if (node.operands[0].dtype, node.dtype) != ("float32", "int32"):
+        return w.cast(x[0], node.dtype)
+    end, below = w.constant(2147483648.0), w.constant(2147483520.0)
+    number = w.add("Where", [w.add("IsNaN", x), w.constant(0.0), x[0]])
+    inside = w.cast(w.add("Clip", [number, w.constant(-2147483648.0), below]), "int32")
+    most = w.constant(np.array(2147483647, np.int32))
+    return w.add("Where", [w.add("GreaterOrEqual", [number, end]), most, inside])
 
 
 def _is_finite(w: Writer, node: Node, x: list[str]) -> str:
@@ -267,17 +282,28 @@ def _reduce(op: str) -> Emit:
         axes = list(node.parameters)
         if op == "ReduceSum":
             return w.add(op, [x[0], w.constant(axes)], keepdims=0)
-        flags = _is_bool(node)
-        value = w.cast(x[0], "int32") if flags else x[0]
-        value = w.add(op, [value], axes=axes, keepdims=0)
-        return w.cast(value, "bool") if flags else value
+        if node.dtype == "bool":
+            return w.cast(w.add(op, [w.cast(x[0], "int32")], axes=axes, keepdims=0), "bool")
+        value = w.add(op, x, axes=axes, keepdims=0)
+        if op == "ReduceProd" or node.dtype != "float32":
+            return value
+        unknown = w.cast(w.add("IsNaN", x), "int32")  # which ONNX leaves out
+        unknown = w.cast(w.add("ReduceMax", [unknown], axes=axes, keepdims=0), "bool")
+        return w.add("Where", [unknown, w.constant(float("nan")), value])
 
     return reduce
 
 
 def _arg(op: str) -> Emit:
     def arg(w: Writer, node: Node, x: list[str]) -> str:
-        return w.cast(w.add(op, x, axis=node.parameters[0], keepdims=0), "int32")
+        axis = node.parameters[0]
+        place = w.add(op, x, axis=axis, keepdims=0)
+        if node.operands[0].dtype == "float32":  # JAX finds the first NaN, if there is one
+            unknown = w.cast(w.add("IsNaN", x), "int32")
+            first = w.add("ArgMax", [unknown], axis=axis, keepdims=0)
+            some = w.cast(w.add("ReduceMax", [unknown], axes=[axis], keepdims=0), "bool")
+            place = w.add("Where", [some, first, place])
+        return w.cast(place, "int32")
 
     return arg
 

@@ -47,39 +47,13 @@ class BundleError(Exception):
 
 
 @dataclass(frozen=True)
-class Joint:
-    """A joint that is commanded.
-
-    Attributes:
-      name: in the simulation.
-      kind: "effort", "position" or "velocity".
-      unit: of the command.
-      scale, offset: the command is ``offset + scale * action``.
-      default: position in the home pose.
-      bounds: of the command.
-      position_watch: (low, high), outside of which the controller stops.
-      speed_watch: above which it stops.
-    """
-
-    name: str
-    kind: str
-    unit: str
-    scale: float
-    offset: float
-    default: float
-    bounds: tuple[float, float]
-    position_watch: tuple[float, float]
-    speed_watch: float
-
-
-@dataclass(frozen=True)
 class Bundle:
     """A bundle that was read and found whole.
 
     Attributes:
       description: deploy.json.
       folder: where it lies.
-      joints: in the simulation's order, which is that of the actions.
+      joints: their names in the simulation, in its order, which is that of the actions.
       robot_joints: the robot's names of them, in the robot's order.
       to_robot: for each joint of the robot, its place in ``joints``.
       period: seconds between two actions.
@@ -88,7 +62,7 @@ class Bundle:
 
     description: dict[str, Any]
     folder: Path
-    joints: tuple[Joint, ...]
+    joints: tuple[str, ...]
     robot_joints: tuple[str, ...]
     to_robot: np.ndarray
     period: float
@@ -207,7 +181,7 @@ def open_bundle(folder: Path, description: dict[str, Any]) -> Bundle:
     bundle = Bundle(
         description=description,
         folder=folder,
-        joints=tuple(_joint(entry) for entry in description["joints"]),
+        joints=tuple(joint["name"] for joint in description["joints"]),
         robot_joints=robot_joints,
         to_robot=to_robot,
         period=description["timing"]["period"],
@@ -230,26 +204,6 @@ def open_bundle(folder: Path, description: dict[str, Any]) -> Bundle:
     return bundle
 
 
-def _joint(entry: Mapping[str, Any]) -> Joint:
-    # What the action can ask for at the most; limits of the joint itself may be narrower.
-    ends = [entry["offset"] - abs(entry["scale"]), entry["offset"] + abs(entry["scale"])]
-    limit = {"effort": entry["limits"]["effort"], "position": None, "velocity": None}[entry["kind"]]
-    if limit is not None:
-        ends = [max(ends[0], -limit), min(ends[1], limit)]
-    watch = entry["watch"]
-    return Joint(
-        entry["name"],
-        entry["kind"],
-        entry["unit"],
-        entry["scale"],
-        entry["offset"],
-        entry["default"],
-        (ends[0], ends[1]),
-        (watch["position"][0], watch["position"][1]),
-        watch["speed"],
-    )
-
-
 # -- What goes in and out ----------------------------------------------------------------------
 
 
@@ -260,8 +214,8 @@ class Reading:
     Attributes:
       stamp: when, in seconds of the clock that ``step``'s ``now`` is of.
       position, velocity: (J,) of the joints, in the robot's order, in m or rad and per second.
-      fields: by name, what deploy.json calls a field whose source is "robot", in its unit and
-        frame: what a state estimator or a sensor says.
+      fields: by name, those of deploy.json that are observed and whose source is "robot", in
+        their unit and frame: what a state estimator or a sensor says.
     """
 
     stamp: float
@@ -302,16 +256,21 @@ class Controller:
         self.bundle = bundle
         self._largest_change = largest_change
         self._watch = watch
-        self._joints = bundle.joints
-        self._scale = np.array([joint.scale for joint in bundle.joints])
-        self._offset = np.array([joint.offset for joint in bundle.joints])
-        self._default = np.array([joint.default for joint in bundle.joints])
-        self._bounds = np.array([joint.bounds for joint in bundle.joints]).T
-        self._position_watch = np.array([joint.position_watch for joint in bundle.joints]).T
-        self._speed_watch = np.array([joint.speed_watch for joint in bundle.joints])
-        self._stale_after = bundle.description["timing"]["stale_after"]
-        self._terms = bundle.description["observation"]["terms"]
-        self._holds = np.array([joint.kind == "position" for joint in bundle.joints])
+        description = bundle.description
+        self._joints = description["joints"]
+        self._fields = description["fields"]
+        self._terms = description["observation"]["terms"]
+        self._stale_after = description["timing"]["stale_after"]
+        self._holds = np.array([joint["kind"] == "position" for joint in self._joints])
+        self._scale = np.array([joint["scale"] for joint in self._joints])
+        self._offset = np.array([joint["offset"] for joint in self._joints])
+        self._most = np.array(
+            [
+                joint["limits"]["effort"] if joint["kind"] == "effort" else np.inf
+                for joint in self._joints
+            ],
+            float,
+        )
         self.reset()
 
     def reset(self) -> None:
@@ -347,8 +306,8 @@ class Controller:
         self._action = np.asarray(
             action if self._largest_change >= 2.0 else self._action + change, np.float32
         )
-        values = self._offset + self._scale * self._action
-        return self._command(np.clip(values, *self._bounds), self._action)
+        values = np.clip(self._offset + self._scale * self._action, -self._most, self._most)
+        return self._command(values, self._action)
 
     def _in_simulation(self, values: np.ndarray) -> np.ndarray:
         """Bring numbers of joints from the robot's order into the simulation's."""
@@ -361,7 +320,7 @@ class Controller:
     ) -> np.ndarray:
         """Return the state, (S,): the fields one after the other, as the task declares them."""
         parts = []
-        for field in self.bundle.description["fields"]:
+        for field in self._fields:
             match field["source"]:
                 case "joint position":
                     parts.append(position[field["joints"]])
@@ -369,8 +328,10 @@ class Controller:
                     parts.append(velocity[field["joints"]])
                 case "action":
                     parts.append(self._action)
-                case _:
+                case _ if field["observed"]:
                     parts.append(np.ravel(fields[field["name"]]))
+                case _:  # the policy does not see it
+                    parts.append(np.zeros(int(np.prod(field["shape"]))))
         return np.concatenate(parts).astype(np.float32)
 
     def _remember(self, observed: np.ndarray) -> np.ndarray:
@@ -400,8 +361,8 @@ class Controller:
             return f"the reading is {age:.3f} s old; {self._stale_after:g} s is the most"
         if reading.stamp < self._stamp:
             return "the reading is older than the one before it"
-        for field in self.bundle.description["fields"]:
-            if field["source"] != "robot":
+        for field in self._fields:
+            if field["source"] != "robot" or not field["observed"]:
                 continue
             name, size = field["name"], int(np.prod(field["shape"]))
             if name not in reading.fields:
@@ -421,19 +382,18 @@ class Controller:
     def _out_of_bounds(self, reading: Reading) -> str:
         position = self._in_simulation(reading.position)
         speed = np.abs(self._in_simulation(reading.velocity))
-        low, high = self._position_watch
-        for i, joint in enumerate(self._joints):
-            if not low[i] <= position[i] <= high[i]:
-                return (
-                    f"{joint.name} is at {position[i]:.3g}, outside [{low[i]:.3g}, {high[i]:.3g}]"
-                )
-            if not speed[i] <= self._speed_watch[i]:
-                return f"{joint.name} moves at {speed[i]:.3g}, above {self._speed_watch[i]:.3g}"
+        for joint, here, fast in zip(self._joints, position, speed, strict=True):
+            (low, high), most = joint["watch"]["position"], joint["watch"]["speed"]
+            if not low <= here <= high:
+                return f"{joint['name']} is at {here:.3g}, outside of [{low:.3g}, {high:.3g}]"
+            if not fast <= most:
+                return f"{joint['name']} moves at {fast:.3g}, faster than {most:.3g}"
         return ""
 
     def _stop(self) -> Command:
         """Return the command of a robot that is to do nothing; see the head of this file."""
-        held = self._default if self._held is None else self._held
+        default = np.array([joint["default"] for joint in self._joints])
+        held = default if self._held is None else self._held
         values = np.where(self._holds, held, 0.0)
         return self._command(values, np.zeros(len(self._joints), np.float32))
 

@@ -90,7 +90,11 @@ def _limits(description: Mapping[str, Any]) -> list[str]:
         f"It expects a new action every {timing['period'] * 1e3:g} ms, computed from a reading "
         "of that moment.",
     ]
-    supplied = [field["name"] for field in description["fields"] if field["source"] == "robot"]
+    supplied = [
+        field["name"]
+        for field in description["fields"]
+        if field["source"] == "robot" and field["observed"]
+    ]
     if supplied:
         found.append(
             f"In simulation it is told {', '.join(supplied)} without error. A robot has to "
