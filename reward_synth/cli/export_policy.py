@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from reward_synth.search.candidate import Candidate
     from reward_synth.search.store import Store
 
-_OPTIONS = ("--output", "--help")
+_OPTIONS = ("--output", "--joints", "--help")
 
 
 def export_policy(arguments: Sequence[str]) -> int:
@@ -32,7 +32,7 @@ def export_policy(arguments: Sequence[str]) -> int:
       RunError: the run was written by another version.
       TaskError: the run's task is gone, or broken.
     """
-    which, output = _parse(arguments)
+    which, output, robot = _parse(arguments)
     if not which.is_dir():
         raise ConfigError(
             f"there is no folder {which}: give a run's, such as outputs/hopper/<run>, or a "
@@ -52,14 +52,15 @@ def export_policy(arguments: Sequence[str]) -> int:
         f"{trained.task.name}: {provenance['training']}, of {provenance['candidate']} by "
         f"{provenance['author']}"
     )
-    write_bundle(trained, folder, derive_seed(provenance["seed"], "deploy"), write_card)
+    write_bundle(trained, folder, derive_seed(provenance["seed"], "deploy"), write_card, robot)
     sound = tell(folder)
     print(shorten(folder.resolve()))
     return 0 if sound else 1
 
 
-def _parse(arguments: Sequence[str]) -> tuple[Path, Path | None]:
+def _parse(arguments: Sequence[str]) -> tuple[Path, Path | None, dict[str, str] | None]:
     parser = Parser()
+    parser.add_argument("--joints")
     parser.add_argument("--output", type=Path)
     options, rest = parser.parse_known_args(arguments)
     unknown = [text for text in rest if text.startswith("-")]
@@ -70,7 +71,20 @@ def _parse(arguments: Sequence[str]) -> tuple[Path, Path | None]:
             f"`reward-synth export` takes one run's or candidate's folder, not {len(rest)}."
         )
     output = options.output.expanduser() if options.output else None
-    return Path(rest[0]).expanduser(), output
+    return Path(rest[0]).expanduser(), output, _joints(options.joints)
+
+
+def _joints(text: str | None) -> dict[str, str] | None:
+    """Return the robot's names with the simulation's, in the order given."""
+    if text is None:
+        return None
+    pairs = [part.partition("=") for part in text.split(",")]
+    if not all(name and of for name, _, of in pairs) or len({p[0] for p in pairs}) < len(pairs):
+        raise ConfigError(
+            "--joints takes the robot's joints in its order, each with the simulation's name: "
+            "--joints FR_hip=hip_1,FL_hip=hip_2."
+        )
+    return {name: of for name, _, of in pairs}
 
 
 def _find(path: Path) -> Trained:

@@ -83,6 +83,8 @@ reward-synth export <run or candidate>: write a trained policy as a bundle for a
 
 Options:
   --output <folder>   where to; without it, deploy/ in the folder named
+  --joints <names>    the robot's names of its joints in its order, each with the simulation's:
+                      FR_hip=hip_1,FL_hip=hip_2; without it, those of the simulation
 
 The bundle holds policy.onnx, deploy.json (joints, gains, limits, what is observed, golden
 pairs), the simulation that it is verified in, and a card. It is verified at once. Needs the

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import mujoco
 import numpy as np
 from scipy import stats
 
 from reward_synth import __version__
+from reward_synth.deploy import describe
+from reward_synth.deploy.carried import carry
+from reward_synth.deploy.robot import Joint, driven_joints
 from reward_synth.errors import ConfigError, ExportError
 from reward_synth.feedback.scores import interval
 from reward_synth.files import atomic_write, save_arrays
@@ -29,6 +31,7 @@ from reward_synth.task import batched
 from reward_synth.task.task import Task
 from reward_synth.train.policy import Policy
 
+OBSERVE, JUDGE, GOLDEN = "observe.onnx", "judge.onnx", "golden.npz"
 EXTRA = "{} needs the deploy extra: pip install 'reward-synth[deploy]'."
 _PACKAGES = ("jsonschema", "onnx", "onnxruntime")
 
@@ -77,7 +80,13 @@ def require() -> None:
 WriteCard = Callable[[Path, Mapping[str, Any]], None]
 
 
-def write_bundle(trained: Trained, folder: Path, seed: int, write_card: WriteCard) -> None:
+def write_bundle(
+    trained: Trained,
+    folder: Path,
+    seed: int,
+    write_card: WriteCard,
+    robot: Mapping[str, str] | None = None,
+) -> None:
     """Write a bundle; the folder appears when it is whole.
 
     Args:
@@ -85,6 +94,8 @@ def write_bundle(trained: Trained, folder: Path, seed: int, write_card: WriteCar
       folder: that is not there yet.
       seed: of the episodes that the policy is tested in.
       write_card: writes the card into a folder, from what is there and deploy.json's content.
+      robot: in the robot's order, its names of the joints, each with the simulation's; None
+        takes over order and names.
 
     Raises:
       ExportError: the task, its robot or the policy cannot be exported, with the reason.
@@ -94,17 +105,19 @@ def write_bundle(trained: Trained, folder: Path, seed: int, write_card: WriteCar
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as place:
         made = Path(place) / "bundle"
         made.mkdir()
-        _write(trained, made, seed, write_card)
+        _write(trained, made, seed, write_card, robot)
         made.rename(folder)
 
 
-def _write(trained: Trained, folder: Path, seed: int, write_card: WriteCard) -> None:
-    from reward_synth.deploy import describe
-    from reward_synth.deploy.carried import carry
-    from reward_synth.deploy.closed_loop import Judge, Simulation, run_episode
-    from reward_synth.deploy.policy_onnx import INPUT, OUTPUT, policy_model
-    from reward_synth.deploy.robot import driven_joints
-    from reward_synth.deploy.runtime import Controller, load_bundle
+def _write(
+    trained: Trained,
+    folder: Path,
+    seed: int,
+    write_card: WriteCard,
+    robot: Mapping[str, str] | None,
+) -> None:
+    # These need the extra, and this module is imported to ask for it.
+    from reward_synth.deploy.policy_onnx import policy_model
     from reward_synth.deploy.seal import seal
     from reward_synth.deploy.tracing import judge_model, observe_model
 
@@ -113,12 +126,12 @@ def _write(trained: Trained, folder: Path, seed: int, write_card: WriteCard) -> 
     if isinstance(reward, Rejection):
         raise ExportError(f"the reward cannot be read: {reward.reason}")
     driven = driven_joints(task.model)
+    mapped = robot if robot is not None else {joint.name: joint.name for joint in driven}
+    _check_map(mapped, driven)
     rollouts, golden = _test(task, trained.policy, reward, seed)
-    with atomic_write(folder / "golden.npz") as file:
+    with atomic_write(folder / GOLDEN) as file:
         save_arrays(file, golden, compressed=True)
     observe, terms = observe_model(task)
-    (folder / "observe.onnx").write_bytes(observe.SerializeToString())
-    (folder / "judge.onnx").write_bytes(judge_model(task, trained.reward).SerializeToString())
     description: dict[str, Any] = {
         "format": 1,
         "task": {
@@ -127,27 +140,15 @@ def _write(trained: Trained, folder: Path, seed: int, write_card: WriteCard) -> 
             "fingerprint": task.fingerprint,
         },
         "timing": describe.timing(task),
-        "action": _ACTION,
+        "action": describe.ACTION,
         "joints": describe.joints(driven),
-        "robot": {"joints": [{"name": joint.name, "simulation": joint.name} for joint in driven]},
+        "robot": {"joints": [{"name": name, "simulation": of} for name, of in mapped.items()]},
         "fields": describe.fields(task, driven, terms),
-        "observation": {"file": "observe.onnx", "terms": describe.terms(terms)},
-        "policy": {
-            "file": "policy.onnx",
-            "opset": 17,
-            "input": INPUT,
-            "output": OUTPUT,
-        },
-        "simulation": {
-            "model": model_file,
-            "judge": "judge.onnx",
-            "mujoco": mujoco.__version__,
-            "nq": task.model.nq,
-            "nv": task.model.nv,
-            "nu": task.model.nu,
-        },
+        "observation": {"file": OBSERVE, "terms": describe.terms(terms)},
+        "policy": describe.POLICY,
+        "simulation": describe.simulation(task, model_file, JUDGE),
         "golden": {
-            "file": "golden.npz",
+            "file": GOLDEN,
             "tolerance": _PARITY,
             "horizon": HORIZON,
             "position_tolerance": _POSITION_TOLERANCE,
@@ -158,30 +159,45 @@ def _write(trained: Trained, folder: Path, seed: int, write_card: WriteCard) -> 
         "provenance": {**trained.provenance, "versions": _versions()},
     }
     network = policy_model(trained.policy, describe.metadata(description))
-    (folder / "policy.onnx").write_bytes(network.SerializeToString())
+    judge = judge_model(task, trained.reward)
+    for name, model in ((describe.POLICY["file"], network), (OBSERVE, observe), (JUDGE, judge)):
+        (folder / name).write_bytes(model.SerializeToString())
     if trained.video is not None:
         shutil.copyfile(trained.video, folder / "video.mp4")
     seal(folder, description)
-    # What the runtime watches for is what it sees itself, in the episodes that verify will run.
-    bundle = load_bundle(folder)
-    simulation, judge = Simulation(bundle), Judge(bundle)
-    episodes = [
-        run_episode(simulation, Controller(bundle, watch=False), judge, *start)
-        for start in zip(golden["initial_qpos"], golden["initial_qvel"], strict=True)
-    ]
-    seen = np.concatenate([episode.joints for episode in episodes], axis=1)
+    seen = _seen(folder, golden)
     for joint, watch in zip(description["joints"], describe.watches(driven, seen), strict=True):
         joint["watch"] = watch
     write_card(folder, description)
     seal(folder, description)
 
 
-_ACTION = {
-    "meaning": "a number in [-1, 1] for each joint; it is clipped to that, and the command of the "
-    "joint, in its unit, is offset + scale * action, held for one period",
-    "clip": [-1.0, 1.0],
-    "largest_change": 2.0,
-}
+def _seen(folder: Path, golden: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return the (2, n, J) joint positions and velocities of the episodes that verify will run.
+
+    The runtime is to watch for what it sees itself, so it is the one that runs them.
+    """
+    from reward_synth.deploy.closed_loop import Judge, Simulation, run_episode
+    from reward_synth.deploy.runtime import Controller, load_bundle
+
+    bundle = load_bundle(folder)
+    simulation, judge, controller = (
+        Simulation(bundle),
+        Judge(bundle),
+        Controller(bundle, watch=False),
+    )
+    starts = zip(golden["initial_qpos"], golden["initial_qvel"], strict=True)
+    episodes = [run_episode(simulation, controller, judge, *start) for start in starts]
+    return np.concatenate([episode.joints for episode in episodes], axis=1)
+
+
+def _check_map(mapped: Mapping[str, str], driven: Sequence[Joint]) -> None:
+    names = sorted(joint.name for joint in driven)
+    if sorted(mapped.values()) != names:
+        raise ExportError(
+            f"--joints must name each of the simulation's {', '.join(names)} once, and names "
+            f"{', '.join(mapped.values())}."
+        )
 
 
 def _test(

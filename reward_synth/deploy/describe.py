@@ -28,6 +28,15 @@ _MEANING = {
 }
 
 
+POLICY = {"file": "policy.onnx", "opset": 17, "input": "obs", "output": "actions"}
+ACTION = {
+    "meaning": "a number in [-1, 1] for each joint; it is clipped to that, and the command of the "
+    "joint, in its unit, is offset + scale * action, held for one period",
+    "clip": [-1.0, 1.0],
+    "largest_change": 2.0,
+}
+
+
 def timing(task: Task) -> dict[str, Any]:
     """Return how long things take, in s."""
     period = task.description.timestep
@@ -39,6 +48,12 @@ def timing(task: Task) -> dict[str, Any]:
         "stale_after": _STALE_PERIODS * period,
         "episode_steps": task.description.episode_steps,
     }
+
+
+def simulation(task: Task, model: str, judge: str) -> dict[str, Any]:
+    """Return what the episodes of ``verify`` are run in."""
+    sizes = {size: getattr(task.model, size) for size in ("nq", "nv", "nu")}
+    return {"model": model, "judge": judge, "mujoco": mujoco.__version__, **sizes}
 
 
 def joints(driven: Sequence[Joint]) -> list[dict[str, Any]]:

@@ -14,36 +14,18 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from reward_synth.deploy.graph import Graph, Node
-from reward_synth.deploy.lower import lower
+from reward_synth.deploy.describe import POLICY
+from reward_synth.deploy.graph import Node
 from reward_synth.deploy.statements import in_order
 from reward_synth.errors import ExportError
-from reward_synth.reward.array_program import Program
 
-# The newest set in which every reduction but the sum still takes its axes as an attribute, and
-# the one that is most widely read: onnxruntime since 1.11, TensorRT since 8.5.
-OPSET = 17
+# 17 is the newest set in which every reduction but the sum still takes its axes as an attribute,
+# and one that is widely read: onnxruntime since 1.11, TensorRT since 8.5.
+OPSET = POLICY["opset"]
 IR_VERSION = 8  # the one that came with it; runtimes refuse a newer one than they know
 _TYPES = {"float32": TensorProto.FLOAT, "int32": TensorProto.INT32, "bool": TensorProto.BOOL}
 
 Emit = Callable[["Writer", Node, list[str]], str]
-
-
-def nodes_of(graph: Graph, program: Program, arguments: Sequence[Node]) -> list[Node]:
-    """Return the nodes of an array program's outputs, of nodes in place of its inputs.
-
-    Raises:
-      ExportError: it works on numbers that the graph has not.
-    """
-    values = list(arguments)
-
-    def node(operand: object) -> Node:
-        found = program.operand(operand, values)
-        return graph.constant(found) if isinstance(found, np.ndarray) else found
-
-    for operation in program.operations:
-        values += lower(graph, operation, [node(o) for o in operation.operands])
-    return [node(output) for output in program.outputs]
 
 
 def onnx_model(outputs: Mapping[str, Node], leaves: Sequence[Node], what: str) -> onnx.ModelProto:

@@ -8,11 +8,13 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from reward_synth.deploy.describe import POLICY
 from reward_synth.deploy.onnx_graph import Writer, finished
 from reward_synth.train.normalize import CLIP, EPSILON
 from reward_synth.train.policy import Policy
 
-INPUT, OUTPUT = "obs", "actions"  # as the exporters of rsl_rl, mjlab and Isaac Lab name them
+# Named as the exporters of rsl_rl, mjlab and Isaac Lab name them.
+INPUT, OUTPUT = POLICY["input"], POLICY["output"]
 
 
 def policy_model(policy: Policy, metadata: Mapping[str, str]) -> onnx.ModelProto:

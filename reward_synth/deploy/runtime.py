@@ -36,7 +36,6 @@ import onnxruntime
 
 FORMAT = 1
 DESCRIPTION = "deploy.json"
-_NOT_SIGNED = ("digest", "robot")  # the robot's own names of joints are its engineer's to write
 
 
 class BundleError(Exception):
@@ -91,7 +90,7 @@ def load_bundle(folder: str | Path, robot_joints: Sequence[str] | None = None) -
     if robot_joints is not None and tuple(robot_joints) != bundle.robot_joints:
         raise BundleError(
             f"the bundle is for a robot with the joints {', '.join(bundle.robot_joints)}, in this "
-            f"order; this one has {', '.join(robot_joints)}. Name them in {DESCRIPTION}: robot."
+            f"order; this one has {', '.join(robot_joints)}. Export it with --joints."
         )
     error = golden_error(bundle)
     if not error <= description["golden"]["tolerance"]:
@@ -120,8 +119,8 @@ def read_description(folder: Path) -> dict[str, Any]:
 
 
 def digest(description: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of deploy.json but for the digest itself and the section "robot"."""
-    signed = {key: value for key, value in description.items() if key not in _NOT_SIGNED}
+    """Return the SHA-256 of deploy.json, but for the digest itself."""
+    signed = {key: value for key, value in description.items() if key != "digest"}
     text = json.dumps(signed, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -307,7 +306,7 @@ class Controller:
             action if self._largest_change >= 2.0 else self._action + change, np.float32
         )
         values = np.clip(self._offset + self._scale * self._action, -self._most, self._most)
-        return self._command(values, self._action)
+        return Command(values[self.bundle.to_robot], self._action, "")
 
     def _in_simulation(self, values: np.ndarray) -> np.ndarray:
         """Bring numbers of joints from the robot's order into the simulation's."""
@@ -348,9 +347,6 @@ class Controller:
         for values, part in zip(self._history, parts, strict=True):
             values.append(part)
         return np.concatenate([value for values in self._history for value in values])
-
-    def _command(self, values: np.ndarray, action: np.ndarray) -> Command:
-        return Command(values[self.bundle.to_robot], action, self.stopped)
 
     # -- The watches ---------------------------------------------------------------------------
 
@@ -395,7 +391,8 @@ class Controller:
         default = np.array([joint["default"] for joint in self._joints])
         held = default if self._held is None else self._held
         values = np.where(self._holds, held, 0.0)
-        return self._command(values, np.zeros(len(self._joints), np.float32))
+        still = np.zeros(len(self._joints), np.float32)
+        return Command(values[self.bundle.to_robot], still, self.stopped)
 
 
 def _run(network: onnxruntime.InferenceSession, value: np.ndarray) -> np.ndarray:

@@ -10,7 +10,8 @@ import numpy as np
 import onnx
 
 from reward_synth.deploy.graph import Graph, Node
-from reward_synth.deploy.onnx_graph import nodes_of, onnx_model
+from reward_synth.deploy.lower import nodes_of
+from reward_synth.deploy.onnx_graph import onnx_model
 from reward_synth.deploy.terms import Term, observation_terms
 from reward_synth.errors import ExportError
 from reward_synth.records import TracedReward

@@ -8,7 +8,8 @@ import onnxruntime
 import pytest
 
 from reward_synth.deploy.graph import Graph
-from reward_synth.deploy.onnx_graph import OPSET, nodes_of, onnx_model
+from reward_synth.deploy.lower import nodes_of
+from reward_synth.deploy.onnx_graph import OPSET, onnx_model
 from reward_synth.errors import ExportError
 from reward_synth.reward.array_program import read
 from reward_synth.reward.facade import FACADE_NAMES
