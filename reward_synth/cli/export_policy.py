@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 from reward_synth.cli.arguments import Parser, run_of
 from reward_synth.cli.export import check_candidate
@@ -45,8 +46,8 @@ def export_policy(arguments: Sequence[str]) -> int:
     from reward_synth.report.card import write_card
     from reward_synth.search.seeds import derive_seed
 
+    trained = find(which)
     require()
-    trained = _find(which)
     provenance = trained.provenance
     print(
         f"{trained.task.name}: {provenance['training']}, of {provenance['candidate']} by "
@@ -87,7 +88,14 @@ def _joints(text: str | None) -> dict[str, str] | None:
     return {name: of for name, _, of in pairs}
 
 
-def _find(path: Path) -> Trained:
+def find(path: Path) -> Trained:
+    """Return the policy of a run or of a candidate in one, from what is in the folders.
+
+    Raises:
+      ExportError: there is none.
+      RunError: the run was written by another version.
+      TaskError: its task is gone, or broken.
+    """
     from reward_synth.search.store import Store
 
     folder = path.resolve()
@@ -192,7 +200,7 @@ def _trained(
     try:
         policy = Policy.load(folder / "policy.npz")
         reward = load_traced(candidate, run)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise ExportError(f"{shorten(folder)}: its files cannot be read ({error}).") from error
     assert candidate.program is not None
     transform = config.get("train", {}).get("transform", "none")
