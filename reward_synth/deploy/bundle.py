@@ -38,7 +38,8 @@ _PACKAGES = ("jsonschema", "onnx", "onnxruntime")
 EPISODES = 100  # behind the card's numbers
 GOLDEN_EPISODES = 20  # the first of them, which verify runs again
 GOLDEN_PAIRS = 100
-HORIZON = 50  # control steps over which positions are held against the trainer's
+HORIZON = 50  # control steps, at the most, over which positions are held against the trainer's
+_SHORTEST = 5  # that make a comparison
 _PARITY = 1e-5  # of actions; both sides compute in float32
 _POSITION_TOLERANCE = 1e-3  # m or rad, within the horizon
 _RETURN_TOLERANCE = 0.01  # of the mean's size, at the least
@@ -165,30 +166,40 @@ def _write(
     if trained.video is not None:
         shutil.copyfile(trained.video, folder / "video.mp4")
     seal(folder, description)
-    seen = _seen(folder, golden)
+    seen, description["golden"]["horizon"] = _rehearsed(folder, golden)
     for joint, watch in zip(description["joints"], describe.watches(driven, seen), strict=True):
         joint["watch"] = watch
     write_card(folder, description)
     seal(folder, description)
 
 
-def _seen(folder: Path, golden: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return the (2, n, J) joint positions and velocities of the episodes that verify will run.
+def _rehearsed(folder: Path, golden: Mapping[str, np.ndarray]) -> tuple[np.ndarray, int]:
+    """Run the episodes that verify will run, with the runtime, as verify will.
 
-    The runtime is to watch for what it sees itself, so it is the one that runs them.
+    Returns:
+      (2, n, J) joint positions and velocities, which are what the runtime is to watch for. And
+      for how many control steps positions stay within a tenth of their tolerance: where contacts
+      are many, two computations of the same episode part sooner.
+
+    Raises:
+      ExportError: the runtime's episodes are not the trainer's.
     """
-    from reward_synth.deploy.closed_loop import Judge, Simulation, run_episode
+    from reward_synth.deploy.closed_loop import Judge, Simulation, apart, run_episode
     from reward_synth.deploy.runtime import Controller, load_bundle
 
     bundle = load_bundle(folder)
-    simulation, judge, controller = (
-        Simulation(bundle),
-        Judge(bundle),
-        Controller(bundle, watch=False),
-    )
+    simulation, judge = Simulation(bundle), Judge(bundle)
+    controller = Controller(bundle, watch=False)
     starts = zip(golden["initial_qpos"], golden["initial_qvel"], strict=True)
     episodes = [run_episode(simulation, controller, judge, *start) for start in starts]
-    return np.concatenate([episode.joints for episode in episodes], axis=1)
+    steps = apart(episodes, golden) <= 0.1 * _POSITION_TOLERANCE
+    horizon = len(steps) - 1 if steps.all() else int(np.argmin(steps)) - 1
+    if horizon < min(_SHORTEST, len(steps) - 1):
+        raise ExportError(
+            f"the exported policy's episodes leave the trainer's after {horizon} steps: the task "
+            "does something that a bundle does not carry. Please report it."
+        )
+    return np.concatenate([episode.joints for episode in episodes], axis=1), horizon
 
 
 def _check_map(mapped: Mapping[str, str], driven: Sequence[Joint]) -> None:

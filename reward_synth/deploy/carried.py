@@ -6,6 +6,7 @@ that a bundle says is therefore measured on the model that it carries.
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,10 +38,9 @@ def carry(task: Task, folder: Path) -> tuple[Task, str]:
         name = PLAIN
         try:
             mujoco.MjModel.from_xml_string(text)
-        except ValueError:  # it refers to meshes or textures, which are packed with it
+        except ValueError:  # it refers to meshes or other files, which are packed with it
             (folder / PLAIN).unlink()
-            spec.modelname = spec.modelname or task.name
-            spec.to_zip(str(folder / PACKED))
+            _pack(spec, folder / PACKED, task.name)
             name = PACKED
     model = read_model(folder / name)
     if (model.nq, model.nv, model.nu, model.nsensordata) != (
@@ -54,3 +54,39 @@ def carry(task: Task, folder: Path) -> tuple[Task, str]:
     return replace(
         task, model=model, action_scale=(high - low) / 2, action_offset=(high + low) / 2
     ), name
+
+
+def _pack(spec: mujoco.MjSpec, path: Path, name: str) -> None:
+    """Write a zip of a model and the files that it is made from.
+
+    Raises:
+      ExportError: a file cannot be read.
+    """
+    given, home = dict(spec.assets), Path(spec.modelfiledir)
+    packed: dict[str, bytes] = {}
+    for items, folder in (
+        (spec.meshes, spec.meshdir),
+        (spec.hfields, spec.meshdir),
+        (spec.skins, spec.meshdir),
+        (spec.textures, spec.texturedir),
+    ):
+        for item in [item for item in items if item.file]:
+            content, file = _content(given, home / folder, item.file), Path(item.file).name
+            while packed.get(file, content) != content:  # another file of this name
+                file = f"_{file}"
+            packed[file], item.file = content, file
+    spec.meshdir = spec.texturedir = ""
+    spec.assets = packed
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file, content in {f"{name}.xml": spec.to_xml().encode(), **packed}.items():
+            archive.writestr(zipfile.ZipInfo(file), content, zipfile.ZIP_DEFLATED)
+
+
+def _content(given: dict[str, bytes], folder: Path, file: str) -> bytes:
+    for key in (file, Path(file).name):
+        if key in given:
+            return given[key]
+    try:
+        return (folder / file).read_bytes()
+    except OSError as error:
+        raise ExportError(f"{error.filename}, of which the model is made: {error}.") from error

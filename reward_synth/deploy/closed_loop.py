@@ -8,6 +8,7 @@ sensors made current.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,22 @@ class Episode:
     qpos: np.ndarray
     joints: np.ndarray
     stopped: str
+
+
+def apart(episodes: Sequence[Episode], golden: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return how far positions are from the trainer's, the largest over all episodes, by step.
+
+    Args:
+      episodes: E of them.
+      golden: with the trainer's "qpos", (H + 1, E, nq), and "length", (E,); H is the shape of the
+        result less one. Beyond the end of either's episode nothing is compared.
+    """
+    largest = np.zeros(len(golden["qpos"]))
+    for i, episode in enumerate(episodes):
+        steps = min(len(largest), episode.length + 1, int(golden["length"][i]) + 1)
+        difference = np.abs(episode.qpos[:steps] - golden["qpos"][:steps, i]).max(1)
+        largest[:steps] = np.maximum(largest[:steps], difference)
+    return largest
 
 
 class Simulation:

@@ -19,5 +19,6 @@ def read_model(path: Path) -> mujoco.MjModel:
     """
     with tolerate_old_models():
         if path.suffix == ".zip":
-            return mujoco.MjSpec.from_zip(str(path)).compile()
+            with path.open("rb") as file:
+                return mujoco.MjSpec.from_zip(file).compile()
         return mujoco.MjModel.from_xml_path(str(path))

@@ -305,7 +305,7 @@ def _golden(work: _Work, wrong: Found) -> str:
 
 
 def _closed_loop(work: _Work, wrong: Found) -> str:
-    from reward_synth.deploy.closed_loop import Judge, Simulation, run_episode
+    from reward_synth.deploy.closed_loop import Judge, Simulation, apart, run_episode
     from reward_synth.deploy.runtime import Controller
 
     bundle = work.opened
@@ -320,14 +320,11 @@ def _closed_loop(work: _Work, wrong: Found) -> str:
     for i, episode in enumerate(episodes):
         if episode.stopped:
             wrong.append(f"in episode {i} the runtime stopped itself: {episode.stopped}.")
-    apart = 0.0
-    for i, episode in enumerate(episodes):
-        steps = min(len(saved["qpos"]), episode.length + 1, int(saved["length"][i]) + 1)
-        apart = max(apart, float(np.abs(episode.qpos[:steps] - saved["qpos"][:steps, i]).max()))
-    if not apart <= golden["position_tolerance"]:
+    furthest = float(apart(episodes, saved)[: golden["horizon"] + 1].max())
+    if not furthest <= golden["position_tolerance"]:
         wrong.append(
-            f"positions leave the trainer's by {apart:.1e} in the first {golden['horizon']} steps; "
-            f"{golden['position_tolerance']:g} is the most."
+            f"positions leave the trainer's by {furthest:.1e} in the first {golden['horizon']} "
+            f"steps; {golden['position_tolerance']:g} is the most."
         )
     said = []
     for name, tolerance in golden["return_tolerance"].items():
@@ -338,7 +335,7 @@ def _closed_loop(work: _Work, wrong: Found) -> str:
                 f"the mean {name} is {mean:.4g}; the trainer's is {expected:.4g}, and "
                 f"{tolerance:.2g} apart is the most."
             )
-    return f"{len(episodes)} episodes: {', '.join(said)}; positions within {apart:.1e}"
+    return f"{len(episodes)} episodes: {', '.join(said)}; positions within {furthest:.1e}"
 
 
 def _latency(work: _Work, wrong: Found) -> str:
