@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ def _environment(*, html: bool) -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        number=words.number, percent=words.percent, count=words.count, line=_one_line
+        number=words.number, percent=words.percent, count=words.count, line=_one_line, clip=_clip
     )
     environment.globals.update(plural=words.plural, between=words.between)
     return environment
@@ -74,8 +74,16 @@ def _summary(stress: Mapping[str, Any]) -> list[str]:
 
 
 def _one_line(text: str) -> str:
-    """Keep words from ending the paragraph or the table cell that they stand in."""
-    return " ".join(text.split()).replace("|", "\\|")
+    """Keep words from ending the paragraph or cell that they stand in, and from being HTML."""
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+
+
+def _clip(bounds: Sequence[float | None]) -> str:
+    low, high = bounds
+    if low is None or high is None:
+        ends = [("from", low), ("to", high)]
+        return " ".join(f"{w} {words.number(x)}" for w, x in ends if x is not None) or "none"
+    return words.between(low, high)
 
 
 def _limits(description: Mapping[str, Any]) -> list[str]:
