@@ -138,7 +138,7 @@ def _candidate(path: Path) -> _Exported:
     candidate = candidates.get(place)
     if task is None or candidate is None:
         raise ExportError(f"the run in {run} knows of no candidate {place}.")
-    _check(candidate, folder)
+    check_candidate(candidate, folder)
     description = TaskDescription.from_json(task)
     try:
         traced = load_traced(candidate, run)
@@ -148,7 +148,7 @@ def _candidate(path: Path) -> _Exported:
     return _Exported(traced, description, origin, f"{description.name}_{candidate.id}_reward")
 
 
-def _check(candidate: Candidate, folder: Path) -> None:
+def check_candidate(candidate: Candidate, folder: Path) -> None:
     """Refuse a candidate that is not a reward, or is not what its file says."""
     rejection = candidate.rejection
     if rejection is not None:

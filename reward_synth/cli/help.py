@@ -18,6 +18,8 @@ which are good.
                                       how far two rewards are from each other
   reward-synth export-reward <candidate> --to torch
                                       write a reward as a PyTorch file, for Isaac Gym or Lab
+  reward-synth export <run>           write a trained policy as a bundle for a robot
+  reward-synth verify <bundle>        check that a bundle is whole and does what it says
 
   reward-synth run --help             settings, presets and examples
   reward-synth --version
@@ -71,12 +73,40 @@ Options:
 The file's docstring says which fields it reads, with shape, unit and frame; docs/isaac.md
 shows where Isaac has them. A file that exists is never written over."""
 
+EXPORT_POLICY_HELP = """\
+reward-synth export <run or candidate>: write a trained policy as a bundle for a robot.
+
+<run or candidate> is one of
+  outputs/hopper/<run>                  the winner: of the trainings of its final comparison,
+                                        the one of median fitness
+  outputs/hopper/<run>/gen_00/cand_03   what a candidate's training in the search gave
+
+Options:
+  --output <folder>   where to; without it, deploy/ in the folder named
+  --joints <names>    the robot's names of its joints in its order, each with the simulation's:
+                      FR_hip=hip_1,FL_hip=hip_2; without it, those of the simulation
+
+The bundle holds policy.onnx, deploy.json (joints, gains, limits, what is observed, golden
+pairs), the simulation that it is verified in, and a card. It is verified at once. Needs the
+deploy extra: pip install 'reward-synth[deploy]'. docs/deploy.md says how to run it."""
+
+VERIFY_HELP = """\
+reward-synth verify <bundle>: check that a bundle is whole and does what it says.
+
+From its files alone, without JAX: the schema of deploy.json, the hash of every file, the
+networks, the robot's description against its model, golden pairs, episodes in MuJoCo against
+the trainer's, and how long a step takes.
+
+Exits with 0 if the bundle is sound, with 1 if it is not, with 2 for a mistake in the command."""
+
 COMMAND_HELP = {
     "report": REPORT_HELP,
     "tasks": TASKS_HELP,
     "check": CHECK_HELP,
     "compare": COMPARE_HELP,
     "export-reward": EXPORT_HELP,
+    "export": EXPORT_POLICY_HELP,
+    "verify": VERIFY_HELP,
 }
 
 _SETTINGS = (

@@ -10,7 +10,7 @@ from reward_synth import __version__
 from reward_synth.cli.outcome import explain
 from reward_synth.errors import ConfigError, RewardSynthError, did_you_mean
 
-_COMMANDS = ("run", "report", "tasks", "check", "compare", "export-reward")
+_COMMANDS = ("run", "report", "tasks", "check", "compare", "export-reward", "export", "verify")
 _HELP = ("-h", "--help")
 
 
@@ -55,7 +55,9 @@ def _dispatch(arguments: list[str]) -> int:
             print(MAIN_HELP)
             return 0
         case [
-            ("report" | "tasks" | "check" | "compare" | "export-reward") as command,
+            (
+                "report" | "tasks" | "check" | "compare" | "export-reward" | "export" | "verify"
+            ) as command,
             *rest,
         ] if _wants_help(rest):
             from reward_synth.cli.help import COMMAND_HELP
@@ -82,6 +84,14 @@ def _dispatch(arguments: list[str]) -> int:
             from reward_synth.cli.export import export_reward
 
             return export_reward(rest)
+        case ["export", *rest]:
+            from reward_synth.cli.export_policy import export_policy
+
+            return export_policy(rest)
+        case ["verify", *rest]:
+            from reward_synth.cli.verify import verify_bundle
+
+            return verify_bundle(rest)
         case ["report" | "tasks" | "check" as command, *rest]:
             wanted = {"report": "one run folder", "check": "one task folder or name"}
             raise ConfigError(

@@ -15,7 +15,7 @@ from jax.lax import GatherScatterMode, RoundingMethod
 
 from reward_synth.deploy.graph import ELEMENTWISE, Axis, Graph, Node, bounds
 from reward_synth.errors import ExportError
-from reward_synth.reward.array_program import Operation
+from reward_synth.reward.array_program import Operation, Program
 
 Lower = Callable[[Graph, list[Node], dict[str, Any], tuple[int, ...]], Node | list[Node]]
 
@@ -27,10 +27,10 @@ def lower(graph: Graph, operation: Operation, operands: list[Node]) -> list[Node
     """Return the results of an operation of an array program.
 
     Raises:
-      ExportError: it works on numbers that PyTorch has not.
+      ExportError: it works on numbers that the graph has not.
     """
     if any(dtype == "uint32" for dtype, _ in operation.results):
-        raise ExportError("the reward computes with uint32, which PyTorch does not.")
+        raise ExportError("it computes with uint32, for which there is no counterpart.")
     if all(operand.value is not None for operand in operands):
         arrays = operation.apply([operand.value for operand in operands])
         return [graph.constant(np.asarray(array)) for array in arrays]
@@ -41,6 +41,23 @@ def lower(graph: Graph, operation: Operation, operands: list[Node]) -> list[Node
         return found if isinstance(found, list) else [found]
     assert name in ELEMENTWISE, name
     return [graph.elementwise(name, *operands, dtype=dtype)]
+
+
+def nodes_of(graph: Graph, program: Program, arguments: Sequence[Node]) -> list[Node]:
+    """Return the nodes of an array program's outputs, of nodes in place of its inputs.
+
+    Raises:
+      ExportError: it works on numbers that the graph has not.
+    """
+    values = list(arguments)
+
+    def node(operand: object) -> Node:
+        found = program.operand(operand, values)
+        return graph.constant(found) if isinstance(found, np.ndarray) else found
+
+    for operation in program.operations:
+        values += lower(graph, operation, [node(o) for o in operation.operands])
+    return [node(output) for output in program.outputs]
 
 
 def _same(graph: Graph, x: list[Node], p: dict[str, Any], shape: tuple[int, ...]) -> Node:

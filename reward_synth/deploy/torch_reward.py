@@ -18,7 +18,7 @@ import numpy as np
 
 from reward_synth import __version__
 from reward_synth.deploy.graph import Graph, Node
-from reward_synth.deploy.lower import lower
+from reward_synth.deploy.lower import nodes_of
 from reward_synth.deploy.statements import Statements, folded, in_order, sum_of, table
 from reward_synth.deploy.text import quoted
 from reward_synth.deploy.torch_helpers import HELPERS
@@ -126,13 +126,7 @@ def _graph(traced: TracedReward, description: TaskDescription) -> tuple[Node, li
         else graph.constant(np.zeros(0, np.float32)),
     ]
 
-    def node(operand: object) -> Node:
-        found = program.operand(operand, values)
-        return graph.constant(found) if isinstance(found, np.ndarray) else found
-
-    for operation in program.operations:
-        values += lower(graph, operation, [node(o) for o in operation.operands])
-    reward, stacked = (node(output) for output in program.outputs)
+    reward, stacked = nodes_of(graph, program, values)
     return reward, [graph.index(stacked, (i,)) for i in range(len(traced.terms))]
 
 

@@ -102,6 +102,11 @@ def load_task(name_or_path: str | Path) -> Task:
     )
 
 
+def task_spec(task: Task) -> mujoco.MjSpec | mujoco.MjModel:
+    """Return what a loaded task's ``model()`` gives, anew: the model before it is compiled."""
+    return _import(task.folder).model()
+
+
 def _never(state: object) -> Any:  # noqa: ANN401
     return np.zeros((), dtype=bool)
 

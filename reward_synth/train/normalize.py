@@ -7,7 +7,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-_CLIP = 10.0
+CLIP = 10.0
+EPSILON = 1e-8  # in a variance, so that what never varied can be divided by
 
 
 class RunningStatistics(NamedTuple):
@@ -39,11 +40,11 @@ class RunningStatistics(NamedTuple):
 
     def normalize(self, batch: jax.Array) -> jax.Array:
         """Standardise and clip to [-10, 10]; Huang et al. (2022), continuous details 5, 6."""
-        return jnp.clip((batch - self.mean) / jnp.sqrt(self.variance + 1e-8), -_CLIP, _CLIP)
+        return jnp.clip((batch - self.mean) / jnp.sqrt(self.variance + EPSILON), -CLIP, CLIP)
 
     def scale(self, batch: jax.Array) -> jax.Array:
         """Divide by the standard deviation without centring, and clip; ibid., 7, 8."""
-        return jnp.clip(batch / jnp.sqrt(self.variance + 1e-8), -_CLIP, _CLIP)
+        return jnp.clip(batch / jnp.sqrt(self.variance + EPSILON), -CLIP, CLIP)
 
 
 def discounted_sums(

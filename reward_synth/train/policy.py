@@ -50,7 +50,7 @@ class Policy(NamedTuple):
     @classmethod
     def load(cls, path: Path) -> Policy:
         """Read what ``save`` wrote."""
-        with np.load(path) as arrays:
+        with path.open("rb") as file, np.load(file) as arrays:
             layers = {
                 part: tuple(
                     Layer(

@@ -8,68 +8,15 @@ import warnings
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import torch
 
 from reward_synth.deploy.torch_reward import torch_file
-from reward_synth.records import Field, RewardProgram, TaskDescription, TracedReward
-from reward_synth.reward.array_program import encode
+from reward_synth.records import TaskDescription, TracedReward
 from reward_synth.reward.verify import load
-from reward_synth.state import State
+from tests.extras.expressions import Batch
 
-TOP = TaskDescription(
-    name="top",
-    sentence="Spin.",
-    notes="",
-    fields=(
-        Field("x", (3,), "rad/s", "world", "x, y and z", (0.1, -0.2, 0.3)),
-        Field("y", (3,), "1", "world", "x, y and z", (0.1, -0.2, 0.3)),
-        Field("s", (), "m", "world", "height", (0.1,)),
-        Field("last_action", (2,), "1", "actuator", "before", (0.0, 0.0)),
-    ),
-    actions=("left", "right"),
-    timestep=0.02,
-    episode_steps=100,
-    terminates=False,
-)
-WEIGHTS = (("a", 0.7), ("b", -1.5))
-
-Batch = tuple[np.ndarray, np.ndarray, np.ndarray]
 Module = types.ModuleType
-
-
-def batch_of(description: TaskDescription, n: int = 64, scale: float = 1.0, seed: int = 0) -> Batch:
-    """Random states about home, actions, and states after them."""
-    rng = np.random.default_rng(seed)
-    home = np.concatenate([np.asarray(f.home, np.float32) for f in description.fields])
-    state, after = (home + scale * rng.normal(size=(2, n, len(home)))).astype(np.float32)
-    action = rng.uniform(-1, 1, (n, description.action_size)).astype(np.float32)
-    return state, action, after
-
-
-def traced_function(
-    *functions: Callable[..., jax.Array], description: TaskDescription = TOP
-) -> TracedReward:
-    """Functions (state, action, next_state, w) -> array, each entry of which is a term."""
-    terms: list[str] = []
-
-    def step(state, action, after, weights):
-        before, then = (State(description.fields, vector) for vector in (state, after))
-        w = {name: weights[i] for i, (name, _) in enumerate(WEIGHTS)}
-        arrays = [jnp.ravel(jnp.asarray(f(before, action, then, w))) for f in functions]
-        terms[:] = [
-            f"{f.__name__} [{i}]"
-            for f, a in zip(functions, arrays, strict=True)
-            for i in range(a.size)
-        ]
-        entries = jnp.concatenate([array.astype(jnp.float32) for array in arrays])
-        return entries[0], entries
-
-    sizes = (description.state_size, description.action_size, description.state_size, len(WEIGHTS))
-    shapes = [jax.ShapeDtypeStruct((size,), jnp.float32) for size in sizes]
-    arrays = encode(step, *shapes)
-    return TracedReward(RewardProgram("# made by a test\n", "", WEIGHTS), tuple(terms), arrays)
 
 
 def module_of(text: str) -> Module:
