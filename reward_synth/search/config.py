@@ -7,6 +7,7 @@ from typing import Any, get_type_hints
 
 from reward_synth.errors import ConfigError, did_you_mean
 from reward_synth.propose.llm.select import CHOICES
+from reward_synth.randomisation import Randomisation
 from reward_synth.train import sb3
 from reward_synth.train.config import TRANSFORMS, PPOConfig
 
@@ -156,6 +157,8 @@ class RunConfig:
       stall_s: seconds without a sign of life after which a training counts as hung. It must be
         longer than a compilation takes.
       checkpoint_s: seconds of training that a kill may cost.
+      randomise: between which bounds the worlds that policies are trained in differ; they go
+        before those that the task declares. Held-out episodes are in the model as it is.
       llm, search, train, final, budget, video: see their classes.
     """
 
@@ -168,6 +171,7 @@ class RunConfig:
     isolate: bool = True
     stall_s: float = 900.0
     checkpoint_s: float = 10.0
+    randomise: Randomisation = field(default_factory=Randomisation)
     llm: LLMSettings = field(default_factory=LLMSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
     train: PPOConfig = field(default_factory=PPOConfig)
@@ -236,6 +240,8 @@ class RunConfig:
                 raise ConfigError(f"search.{name} must be shares between 0 and 1.")
         if list(rungs) != sorted(set(rungs)) or list(keep) != sorted(keep, reverse=True):
             raise ConfigError("search.rungs must rise and search.keep must not.")
+        if problem := self.randomise.problem():
+            raise ConfigError(f"randomise.{problem}.")
         self._check_models()
         prices = self.llm.dollars_per_million
         if prices is not None and len(prices) != 2:
@@ -248,6 +254,8 @@ class RunConfig:
         if self.trainer == "sb3":
             if self.train.transform == "caps":
                 raise ConfigError(sb3.NO_CAPS)
+            if self.randomise:
+                raise ConfigError(sb3.NOMINAL_ONLY)
             sb3.require()
             if self.backend != "cpu":
                 raise ConfigError("trainer=sb3 trains on backend=cpu only.")

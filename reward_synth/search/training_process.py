@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -123,6 +124,7 @@ def make_trainer(
 
     configure_jax(cache)
     task = load_task(config.task)
+    task = replace(task, randomisation=config.randomise.over(task.randomisation) or None)
     if config.backend == "mjx":
         from reward_synth.sim.mjx_support import check_mjx
 

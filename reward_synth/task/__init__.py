@@ -3,6 +3,7 @@
 This module is also what a task author imports; see envs/hopper/task.py.
 """
 
+from reward_synth.randomisation import Randomisation
 from reward_synth.task.fields import FieldSource, joint_positions, joint_velocities, sensors
 from reward_synth.task.load import bundled_tasks, find_task, load_task
 from reward_synth.task.models import add_camera, add_sensor, dress, gymnasium_model, scene
@@ -10,6 +11,7 @@ from reward_synth.task.task import Task
 
 __all__ = [
     "FieldSource",
+    "Randomisation",
     "Task",
     "add_camera",
     "add_sensor",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import mujoco
 import numpy as np
 
+from reward_synth.randomisation import Randomisation
 from reward_synth.records import TaskDescription
 from reward_synth.state import State
 from reward_synth.task.fields import FieldLayout
@@ -54,6 +55,8 @@ class Task:
       camera: name of the camera for videos, or None for MuJoCo's free camera.
       folder: where the task was loaded from.
       fingerprint: SHA-256 over the folder's files.
+      randomisation: between which bounds the worlds that policies are trained in differ; None
+        trains in the model as it is. Held-out episodes are in the model as it is.
     """
 
     description: TaskDescription
@@ -73,6 +76,7 @@ class Task:
     camera: str | None
     folder: Path
     fingerprint: str
+    randomisation: Randomisation | None = None
 
     @property
     def name(self) -> str:
