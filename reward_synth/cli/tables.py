@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from reward_synth.feedback.scores import exceeded
 from reward_synth.search.candidate import Candidate
 
 if TYPE_CHECKING:
@@ -84,12 +85,15 @@ def generation_table(archive: Archive, best: Candidate | None, total: int) -> Re
                 short_number(estimate.mean),
                 _between(estimate.low, estimate.high),
                 f"{score.success:.0%}",
-                f"{score.length:.0f}",
+                f"{score.length:.0f}{' !' if score.violated else ''}",
                 style="bold green" if is_best else "",
             )
     heading = Text(f"Generation {number + 1} of {total}", style="bold")
+    shown: list[RenderableType] = [table] if table.row_count else []
+    if any(c.score is not None and c.score.violated for c in (*earlier, *mine)):
+        shown.append(Text("   ! exceeds limits of the task: the report says which", style="dim"))
     rejections = [_rejection_line(c) for c in mine if c.rejection is not None]
-    return Group(heading, *([table] if table.row_count else []), *_left_behind(mine), *rejections)
+    return Group(heading, *shown, *_left_behind(mine), *rejections)
 
 
 def _left_behind(candidates: Sequence[Candidate]) -> list[Text]:
@@ -127,7 +131,19 @@ def comparison_table(comparison: Comparison) -> RenderableType:
     if "expert" in comparison.scores and comparison.normalized is None:
         formula += "; left out, for these trainings do not tell expert and sparse apart"
     legend = Text(formula, style="dim")
-    return Group(Text(heading, style="bold"), table, legend)
+    return Group(Text(heading, style="bold"), table, *_beyond_limits(comparison), legend)
+
+
+def _beyond_limits(comparison: Comparison) -> list[Text]:
+    """Say of each reward whose policies exceed limits of the task which, the winner's in red."""
+    return [
+        Text(
+            f"! {_REWARDS.get(name, name)} exceeds limits: {beyond}",
+            style="red" if name == "found" else "dim",
+        )
+        for name, score in comparison.scores.items()
+        if (beyond := exceeded(score))
+    ]
 
 
 # Up to which distance two rewards are called what; 0.01 is what weights changed by 1% make.

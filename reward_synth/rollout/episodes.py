@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from reward_synth.files import atomic_write, save_arrays
+from reward_synth.records import Violation
 from reward_synth.reward.rewards import Reward
 from reward_synth.reward.screen.episodes import Episodes
 from reward_synth.reward.transitions import Transitions, batches, measure
@@ -39,6 +40,8 @@ class Rollouts:
       reward: (L, E) per step, of the reward that the policy was trained on.
       terms: (L, E, T) its terms.
       qpos: (L + 1, E, nq) MuJoCo's positions, for videos.
+      excess: (L, E, M) by how much each of the task's M limits was exceeded; None where the
+        task declares none.
     """
 
     length: np.ndarray
@@ -50,6 +53,7 @@ class Rollouts:
     reward: np.ndarray
     terms: np.ndarray
     qpos: np.ndarray
+    excess: np.ndarray | None = None
 
     @property
     def episode_fitness(self) -> np.ndarray:
@@ -88,7 +92,9 @@ class Rollouts:
 
     def save(self, path: Path) -> None:
         """Write a compressed npz, in one piece or not at all."""
-        arrays = {name: getattr(self, name) for name in self.__slots__}
+        arrays = {
+            name: found for name in self.__slots__ if (found := getattr(self, name)) is not None
+        }
         with atomic_write(path) as file:
             save_arrays(file, arrays, compressed=True)
 
@@ -96,7 +102,7 @@ class Rollouts:
     def load(cls, path: Path) -> Rollouts:
         """Read what ``save`` wrote."""
         with np.load(path) as arrays:
-            return cls(**{name: arrays[name] for name in cls.__slots__})
+            return cls(**{name: arrays[name] for name in cls.__slots__ if name in arrays})
 
 
 def evaluate(
@@ -124,7 +130,9 @@ def evaluate(
     count, limit = len(policies), task.description.episode_steps
     keys = [jax.random.split(jax.random.key(seed), episodes) for seed in seeds]
     backend = CpuBackend(task, jnp.concatenate(keys), threads=threads)
+    measured = [(limit, backend.measured(limit.block)) for limit in task.limits]
     states, actions, positions = [backend.reset().copy()], [], [_positions(backend)]
+    excesses = []
     length = np.zeros(backend.n, np.int64)
     end = np.full(backend.n, ENDS.index("time limit"))
     running = np.ones(backend.n, bool)
@@ -144,7 +152,12 @@ def evaluate(
         states.append(state.copy())
         actions.append(action)
         positions.append(_positions(backend))
+        beyond = [limit.excess(values) for limit, values in measured]
+        beyond = np.array(beyond, np.float32).reshape(-1, backend.n).T
+        beyond[diverged] = 0.0  # what it measures then means nothing
+        excesses.append(beyond)
     state, action, qpos = np.stack(states), np.stack(actions), np.stack(positions)
+    excess = np.stack(excesses)
     last = np.take_along_axis(state, length[None, :, None], axis=0)[0]
     success = np.asarray(batched.success(task, last)) > 0.5
     found = []
@@ -166,9 +179,22 @@ def evaluate(
                 reward=_spread(values, happened),
                 terms=_spread(terms, happened),
                 qpos=qpos[:, mine],
+                excess=np.where(happened[..., None], excess[:, mine], 0.0) if measured else None,
             )
         )
     return found
+
+
+def violations(task: Task, rollouts: Sequence[Rollouts]) -> tuple[Violation, ...]:
+    """Return how far episodes of one or more policies kept to the task's limits, one for each."""
+    steps = sum(int(one.length.sum()) for one in rollouts)
+    found = []
+    for i, limit in enumerate(task.limits):
+        beyond = [one.excess[..., i] for one in rollouts if one.excess is not None]
+        share = sum(int((x > 0.0).sum()) for x in beyond) / steps
+        worst = max((float(x.max()) for x in beyond), default=0.0)
+        found.append(Violation(limit.name, limit.unit, share, worst))
+    return tuple(found)
 
 
 def _fitness(task: Task, transitions: Transitions) -> np.ndarray:

@@ -16,6 +16,7 @@ from reward_synth.sim.bank import EpisodeBank
 from reward_synth.sim.perturb import Perturbations
 from reward_synth.sim.worlds import bounds_of
 from reward_synth.task.fields import Block
+from reward_synth.task.limits import Measured
 from reward_synth.task.models import DIVERGENCE
 from reward_synth.task.task import Task
 
@@ -121,6 +122,10 @@ class CpuBackend:
         self._diverged |= self._batch.warning[:, DIVERGENCE, 1].any(axis=1)
         self._diverged |= ~np.isfinite(self._batch.state).all(axis=1)
         return self._read(), self._diverged.copy()
+
+    def measured(self, block: Measured) -> np.ndarray:
+        """Return one of MuJoCo's arrays, (n, m), a live view; zeros until the next step."""
+        return self._batch.bind(block)
 
     def retire(self, ids: np.ndarray) -> None:
         """Step simulations ``ids`` no more: they keep their state, and cost nothing."""

@@ -18,6 +18,7 @@ from reward_synth.errors import TaskError, did_you_mean
 from reward_synth.randomisation import Randomisation
 from reward_synth.records import TaskDescription
 from reward_synth.task.fields import resolve
+from reward_synth.task.limits import resolve_limits
 from reward_synth.task.models import tolerate_old_models
 from reward_synth.task.task import Task
 
@@ -101,6 +102,7 @@ def load_task(name_or_path: str | Path) -> Task:
         folder=folder,
         fingerprint=_fingerprint(folder),
         randomisation=_randomisation(module, folder),
+        limits=resolve_limits(model, getattr(module, "LIMITS", None)),
     )
 
 

@@ -14,6 +14,7 @@ from reward_synth.randomisation import Randomisation
 from reward_synth.records import TaskDescription
 from reward_synth.state import State
 from reward_synth.task.fields import FieldLayout
+from reward_synth.task.limits import Limit
 
 if TYPE_CHECKING:
     import jax
@@ -57,6 +58,7 @@ class Task:
       fingerprint: SHA-256 over the folder's files.
       randomisation: between which bounds the worlds that policies are trained in differ; None
         trains in the model as it is. Held-out episodes are in the model as it is.
+      limits: what the robot must not exceed; held-out episodes count how often it does.
     """
 
     description: TaskDescription
@@ -77,6 +79,7 @@ class Task:
     folder: Path
     fingerprint: str
     randomisation: Randomisation | None = None
+    limits: tuple[Limit, ...] = ()
 
     @property
     def name(self) -> str:

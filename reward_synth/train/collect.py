@@ -170,6 +170,7 @@ class CpuCollector:
 def _empty(task: Task, members: int, config: PPOConfig) -> Experience:
     """Return buffers to write experience into."""
     shape = members, config.horizon, config.envs
+    disturbed = (*shape, batched.observation_size(task))
     states, actions = task.description.state_size, task.description.action_size
     return Experience(
         state=np.zeros((*shape, states), np.float32),
@@ -179,7 +180,9 @@ def _empty(task: Task, members: int, config: PPOConfig) -> Experience:
         truncated=np.zeros(shape, bool),
         diverged=np.zeros(shape, bool),
         length=np.zeros(shape, np.int64),
-        disturbance=np.zeros((*shape, batched.observation_size(task)), np.float32) if noisy(task) else None,
+        disturbance=np.zeros((*shape, batched.observation_size(task)), np.float32)
+        if noisy(task)
+        else None,
     )
 
 
