@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -105,6 +105,57 @@ class Rollouts:
             return cls(**{name: arrays[name] for name in cls.__slots__ if name in arrays})
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Moment:
+    """One control step of n simulations.
+
+    Attributes:
+      state: (n, S) before it.
+      action: (n, A).
+      next_state: (n, S).
+      running: (n,) bool, the episode was not over before it; else it stands still.
+      terminated: (n,) bool, the task ends the episode in ``next_state``.
+      diverged: (n,) bool, MuJoCo could not continue.
+    """
+
+    state: np.ndarray
+    action: np.ndarray
+    next_state: np.ndarray
+    running: np.ndarray
+    terminated: np.ndarray
+    diverged: np.ndarray
+
+
+def first_episodes(
+    task: Task,
+    backend: CpuBackend,
+    state: np.ndarray,
+    act: Callable[[np.ndarray], np.ndarray],
+) -> Iterator[Moment]:
+    """Run the episode that each simulation has begun, until the last is over, step by step.
+
+    Args:
+      task: the task.
+      backend: its simulations; each is stepped no further than its episode lasts.
+      state: (n, S) in which the episodes begin, of the backend's reset.
+      act: from states, (n, S), to actions, (n, A) in [-1, 1].
+    """
+    running = np.ones(backend.n, bool)
+    for _ in range(task.description.episode_steps):
+        action = act(state)
+        after, diverged = backend.step(action)
+        after = after.copy()
+        terminated = np.asarray(batched.terminated(task, after)) & ~diverged
+        yield Moment(state, action, after, running.copy(), terminated, diverged)
+        over = running & (terminated | diverged)
+        if over.any():
+            backend.retire(np.flatnonzero(over))
+            running &= ~over
+        if not running.any():
+            break
+        state = after
+
+
 def evaluate(
     task: Task,
     policies: Sequence[Policy],
@@ -127,34 +178,28 @@ def evaluate(
     Returns:
       K rollouts.
     """
-    count, limit = len(policies), task.description.episode_steps
+    count = len(policies)
     keys = [jax.random.split(jax.random.key(seed), episodes) for seed in seeds]
     backend = CpuBackend(task, jnp.concatenate(keys), threads=threads)
     measured = [(limit, backend.measured(limit.block)) for limit in task.limits]
-    states, actions, positions = [backend.reset().copy()], [], [_positions(backend)]
-    excesses = []
+    states, positions, actions, excesses = [backend.reset().copy()], [_positions(backend)], [], []
     length = np.zeros(backend.n, np.int64)
     end = np.full(backend.n, ENDS.index("time limit"))
-    running = np.ones(backend.n, bool)
-    while running.any() and len(actions) < limit:
-        action = np.asarray(
-            _act(task, tuple(policies), states[-1].reshape(count, episodes, -1))
-        ).reshape(backend.n, -1)
-        state, diverged = backend.step(action)
-        terminated = np.asarray(batched.terminated(task, state)) & ~diverged
-        length += running
-        end[running & terminated] = ENDS.index("terminated")
-        end[running & diverged] = ENDS.index("diverged")
-        over = running & (terminated | diverged)
-        if over.any():
-            backend.retire(np.flatnonzero(over))
-            running &= ~over
-        states.append(state.copy())
-        actions.append(action)
+
+    def act(state: np.ndarray) -> np.ndarray:
+        apart = state.reshape(count, episodes, -1)
+        return np.asarray(_act(task, tuple(policies), apart)).reshape(backend.n, -1)
+
+    for moment in first_episodes(task, backend, states[0], act):
+        length += moment.running
+        end[moment.running & moment.terminated] = ENDS.index("terminated")
+        end[moment.running & moment.diverged] = ENDS.index("diverged")
+        states.append(moment.next_state)
+        actions.append(moment.action)
         positions.append(_positions(backend))
         beyond = [limit.excess(values) for limit, values in measured]
         beyond = np.array(beyond, np.float32).reshape(-1, backend.n).T
-        beyond[diverged] = 0.0  # what it measures then means nothing
+        beyond[moment.diverged] = 0.0  # what it measures then means nothing
         excesses.append(beyond)
     state, action, qpos = np.stack(states), np.stack(actions), np.stack(positions)
     excess = np.stack(excesses)

@@ -170,7 +170,6 @@ class CpuCollector:
 def _empty(task: Task, members: int, config: PPOConfig) -> Experience:
     """Return buffers to write experience into."""
     shape = members, config.horizon, config.envs
-    disturbed = (*shape, batched.observation_size(task))
     states, actions = task.description.state_size, task.description.action_size
     return Experience(
         state=np.zeros((*shape, states), np.float32),
