@@ -10,7 +10,7 @@ from reward_synth import __version__
 from reward_synth.cli.outcome import explain
 from reward_synth.errors import ConfigError, RewardSynthError, did_you_mean
 
-_COMMANDS = ("run", "report", "tasks", "check", "compare", "export-reward")
+_COMMANDS = ("run", "report", "tasks", "check", "compare", "export-reward", "stress", "robustify")
 _HELP = ("-h", "--help")
 
 
@@ -55,7 +55,9 @@ def _dispatch(arguments: list[str]) -> int:
             print(MAIN_HELP)
             return 0
         case [
-            ("report" | "tasks" | "check" | "compare" | "export-reward") as command,
+            (
+                "report" | "tasks" | "check" | "compare" | "export-reward" | "stress" | "robustify"
+            ) as command,
             *rest,
         ] if _wants_help(rest):
             from reward_synth.cli.help import COMMAND_HELP
@@ -82,6 +84,14 @@ def _dispatch(arguments: list[str]) -> int:
             from reward_synth.cli.export import export_reward
 
             return export_reward(rest)
+        case ["stress", *rest]:
+            from reward_synth.cli.stress import stress_policy
+
+            return stress_policy(rest)
+        case ["robustify", *rest]:
+            from reward_synth.cli.robustify import robustify_run
+
+            return robustify_run(rest)
         case ["report" | "tasks" | "check" as command, *rest]:
             wanted = {"report": "one run folder", "check": "one task folder or name"}
             raise ConfigError(

@@ -158,12 +158,13 @@ def chat(
     template: str, description: TaskDescription, facade_names: Sequence[str], **values: object
 ) -> tuple[Message, ...]:
     """Return the system message and a template of ``prompts/`` filled in, as the user's."""
-    system = _render("system.md", facade_names=tuple(facade_names))
-    user = _render(template, task=description, environment=environment_class(description), **values)
+    system = render("system.md", facade_names=tuple(facade_names))
+    user = render(template, task=description, environment=environment_class(description), **values)
     return Message("system", system), Message("user", user)
 
 
-def _render(template: str, **values: object) -> str:
+def render(template: str, **values: object) -> str:
+    """Return a template of ``prompts/`` filled in."""
     return _templates().get_template(template).render(**values)
 
 
