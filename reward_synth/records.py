@@ -139,6 +139,23 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Violation:
+    """How far held-out episodes kept to one of the task's safety limits.
+
+    Attributes:
+      limit: its name, such as "leg torque".
+      unit: of ``worst``.
+      share: of the steps, that exceeded it; 0 if none did.
+      worst: by how much at the most.
+    """
+
+    limit: str
+    unit: str
+    share: float
+    worst: float
+
+
+@dataclass(frozen=True, slots=True)
 class TracedReward:
     """A reward program as a pure array program; safe to load where policies are trained.
 

@@ -15,6 +15,8 @@ from reward_synth.task import (
     add_sensor,
     dress,
     joint_positions,
+    joint_range,
+    joint_speed,
     joint_velocities,
     scene,
     sensors,
@@ -43,6 +45,11 @@ FIELDS = (
         components=(0, 2),
         meaning="x and z; z is 2 upright, 0 hanging",
     ),
+)
+
+LIMITS = (
+    joint_range("place on the rail", "slider", low=-1.75, high=1.75),  # 5 cm from the stops
+    joint_speed("cart speed", "slider", most=5.0),
 )
 
 

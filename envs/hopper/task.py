@@ -11,7 +11,10 @@ from reward_synth.task import (
     add_sensor,
     dress,
     gymnasium_model,
+    joint_load,
     joint_positions,
+    joint_range,
+    joint_speed,
     joint_velocities,
     sensors,
 )
@@ -41,6 +44,14 @@ FIELDS = (
     sensors(
         "foot_position", "foot_position", components=(0, 2), meaning="x and z of the foot's centre"
     ),
+)
+
+LIMITS = (
+    # two degrees beyond the stops, into which strong motors press the joints
+    joint_range("range of thigh and leg", "thigh_joint", "leg_joint", low=-2.65, high=0.035),
+    joint_range("range of the foot", "foot_joint", low=-0.82, high=0.82),
+    joint_speed("joint speed", *_JOINTS, most=15.0),
+    joint_load("force of the ground", "rootz", most=1550.0),  # ten times the weight
 )
 
 

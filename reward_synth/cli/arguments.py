@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from reward_synth.errors import ConfigError
+from reward_synth.errors import ConfigError, did_you_mean
 
 
 class Parser(argparse.ArgumentParser):
@@ -23,6 +24,43 @@ class Parser(argparse.ArgumentParser):
           ConfigError: always.
         """
         raise ConfigError(f"{message}.")
+
+
+def whole_numbers(
+    arguments: Sequence[str], settings: Mapping[str, tuple[int, int]]
+) -> tuple[list[Path], dict[str, int]]:
+    """Tell folders from settings such as ``episodes=20``.
+
+    Args:
+      arguments: as typed.
+      settings: by name, the default and the least that is allowed.
+
+    Returns:
+      The folders, resolved, and each setting's value.
+
+    Raises:
+      ConfigError: a setting is unknown, or not such a number.
+    """
+    folders, values = [], {name: default for name, (default, _) in settings.items()}
+    for text in arguments:
+        name, equals, value = text.partition("=")
+        if text.startswith("-"):
+            raise ConfigError(f"no option {text!r}. Settings are {_listed(settings)}.")
+        if not equals or Path(text).exists():
+            folders.append(Path(text).expanduser().resolve())
+        elif name not in settings:
+            hint = did_you_mean(name, tuple(settings)) or f" There are {_listed(settings)}."
+            raise ConfigError(f"no setting {name!r}.{hint}")
+        elif not value.isdecimal() or int(value) < settings[name][1]:
+            least = settings[name][1]
+            raise ConfigError(f"{name} must be a whole number of at least {least}, not {value}.")
+        else:
+            values[name] = int(value)
+    return folders, values
+
+
+def _listed(settings: Mapping[str, tuple[int, int]]) -> str:
+    return ", ".join(f"{name}=<n>" for name in settings)
 
 
 def run_of(folder: Path) -> Path | None:

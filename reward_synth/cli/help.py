@@ -20,6 +20,8 @@ which are good.
                                       write a reward as a PyTorch file, for Isaac Gym or Lab
   reward-synth export <run>           write a trained policy as a bundle for a robot
   reward-synth verify <bundle>        check that a bundle is whole and does what it says
+  reward-synth stress <folder>        how a policy does as the world departs from the model
+  reward-synth robustify <run>        train a run's winner in worlds that differ, and compare
 
   reward-synth run --help             settings, presets and examples
   reward-synth --version
@@ -99,6 +101,38 @@ the trainer's, and how long a step takes.
 
 Exits with 0 if the bundle is sound, with 1 if it is not, with 2 for a mistake in the command."""
 
+STRESS_HELP = """\
+reward-synth stress <folder> [episodes=20]: how a policy does as the world departs from the model.
+
+<folder> is one of
+  outputs/hopper/<run>               the winner's median training of the final comparison
+  outputs/hopper/<run>/gen_00/cand_03
+                                     a candidate that was trained to the end
+  a bundle                           the policy that it holds; needs the deploy extra
+
+Settings:
+  episodes=20   in each world, with the same initial states in all
+  seed=0        of the episodes
+  threads=0     physics threads, 0 for all cores; results do not depend on it
+
+Masses, friction, actuator gain, delay, observation noise and pushes, one at a time. Writes
+stress.json and stress.svg beside the policy, and names the worst case."""
+
+ROBUSTIFY_HELP = """\
+reward-synth robustify <run> [name=value ...]: train a run's winner in worlds that differ, and
+compare it with the winner trained in the model as it is, both under the same perturbations.
+
+How far the winner goes before it fails is measured first; a language model, or without one a
+rule, chooses between which bounds worlds differ; both policies are trained from scratch with
+fresh seeds. A command that was stopped goes on when it is given again.
+
+Settings:
+  trainings=4   of each of the two, from scratch
+  episodes=20   in each world
+  steps=<n>     environment steps of each training; the run's own number by default
+
+All of it is in <run>/robust/; what it takes is in the run's ledger."""
+
 COMMAND_HELP = {
     "report": REPORT_HELP,
     "tasks": TASKS_HELP,
@@ -107,6 +141,8 @@ COMMAND_HELP = {
     "export-reward": EXPORT_HELP,
     "export": EXPORT_POLICY_HELP,
     "verify": VERIFY_HELP,
+    "stress": STRESS_HELP,
+    "robustify": ROBUSTIFY_HELP,
 }
 
 _SETTINGS = (
@@ -115,6 +151,7 @@ _SETTINGS = (
     ("threads", "physics threads, 0 for all cores; results do not depend on it"),
     ("trainer", "jax, or sb3 for Stable-Baselines3's PPO, which needs its extra"),
     ("backend", "cpu, or mjx to train on a GPU; see also train=gpu"),
+    ("randomise.mass", "[low, high] of what trainings differ in; randomise=mild sets all six"),
     ("sandbox", "auto uses the layers this machine has, strict demands all"),
     ("llm.model", "the model's name; null for the preset's"),
     ("llm.models", "several in its place, as [one,two]; the better for its price writes more"),

@@ -10,7 +10,18 @@ from reward_synth import __version__
 from reward_synth.cli.outcome import explain
 from reward_synth.errors import ConfigError, RewardSynthError, did_you_mean
 
-_COMMANDS = ("run", "report", "tasks", "check", "compare", "export-reward", "export", "verify")
+_COMMANDS = (
+    "run",
+    "report",
+    "tasks",
+    "check",
+    "compare",
+    "export-reward",
+    "export",
+    "verify",
+    "stress",
+    "robustify",
+)
 _HELP = ("-h", "--help")
 
 
@@ -56,7 +67,15 @@ def _dispatch(arguments: list[str]) -> int:
             return 0
         case [
             (
-                "report" | "tasks" | "check" | "compare" | "export-reward" | "export" | "verify"
+                "report"
+                | "tasks"
+                | "check"
+                | "compare"
+                | "export-reward"
+                | "export"
+                | "verify"
+                | "stress"
+                | "robustify"
             ) as command,
             *rest,
         ] if _wants_help(rest):
@@ -92,6 +111,14 @@ def _dispatch(arguments: list[str]) -> int:
             from reward_synth.cli.verify import verify_bundle
 
             return verify_bundle(rest)
+        case ["stress", *rest]:
+            from reward_synth.cli.stress import stress_policy
+
+            return stress_policy(rest)
+        case ["robustify", *rest]:
+            from reward_synth.cli.robustify import robustify_run
+
+            return robustify_run(rest)
         case ["report" | "tasks" | "check" as command, *rest]:
             wanted = {"report": "one run folder", "check": "one task folder or name"}
             raise ConfigError(

@@ -12,14 +12,19 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from reward_synth.deploy.stress import NAMES
+from reward_synth.feedback.scores import exceeded
+from reward_synth.randomisation import NOMINAL
 from reward_synth.search.candidate import Candidate
 
 if TYPE_CHECKING:
+    from reward_synth.deploy.stress import Level
     from reward_synth.feedback.scores import Score
     from reward_synth.reward.compare import Comparison as Likeness
     from reward_synth.reward.compare import Distance
     from reward_synth.search.archive import Archive
     from reward_synth.search.listener import Comparison
+    from reward_synth.search.robustify import Robustness
     from reward_synth.task.task import Task
 
 _LOG_WIDTH = 110
@@ -89,12 +94,15 @@ def generation_table(archive: Archive, best: Candidate | None, total: int) -> Re
                 short_number(estimate.mean),
                 _between(estimate.low, estimate.high),
                 f"{score.success:.0%}",
-                f"{score.length:.0f}",
+                f"{score.length:.0f}{' !' if score.violated else ''}",
                 style="bold green" if is_best else "",
             )
     heading = Text(f"Generation {number + 1} of {total}", style="bold")
+    shown: list[RenderableType] = [table] if table.row_count else []
+    if any(c.score is not None and c.score.violated for c in (*earlier, *mine)):
+        shown.append(Text("   ! exceeds limits of the task: the report says which", style="dim"))
     rejections = [_rejection_line(c) for c in mine if c.rejection is not None]
-    return Group(heading, *([table] if table.row_count else []), *_left_behind(mine), *rejections)
+    return Group(heading, *shown, *_left_behind(mine), *rejections)
 
 
 def _left_behind(candidates: Sequence[Candidate]) -> list[Text]:
@@ -132,7 +140,61 @@ def comparison_table(comparison: Comparison) -> RenderableType:
     if "expert" in comparison.scores and comparison.normalized is None:
         formula += "; left out, for these trainings do not tell expert and sparse apart"
     legend = Text(formula, style="dim")
-    return Group(Text(heading, style="bold"), table, legend)
+    return Group(Text(heading, style="bold"), table, *_beyond_limits(comparison), legend)
+
+
+def _beyond_limits(comparison: Comparison) -> list[Text]:
+    """Say of each reward whose policies exceed limits of the task which, the winner's in red."""
+    return [
+        Text(
+            f"! {_REWARDS.get(name, name)} exceeds limits: {beyond}",
+            style="red" if name == "found" else "dim",
+        )
+        for name, score in comparison.scores.items()
+        if (beyond := exceeded(score))
+    ]
+
+
+def robustness_table(found: Robustness) -> RenderableType:
+    """One row for the model as it is and for each perturbation, of both kinds of policies."""
+    settings = found.settings
+    table = _table()
+    table.add_column("world", no_wrap=True)
+    names = ("nominal", "robustified")
+    for name in names:
+        _add_numbers(table, name, "95% of mean" if settings.trainings > 1 else "95% of episodes")
+    tests = [found.tests[name] for name in names]
+    table.add_row("as the model is", *_fitness_cells([test.nominal for test in tests]))
+    for curves in zip(*(test.curves for test in tests), strict=True):
+        name, unit = NAMES[curves[0].name]
+        for levels in zip(*(curve.levels for curve in curves), strict=True):
+            if levels[0].value != NOMINAL[curves[0].name]:
+                table.add_row(f"{name} {levels[0].value:g} {unit}", *_fitness_cells(levels))
+    count = settings.trainings
+    heading = (
+        f"Robustness of {found.candidate}: {count} training{'s' if count > 1 else ''} of "
+        f"{settings.steps:,} steps each from scratch, {settings.episodes} held-out episodes in "
+        "each world"
+    )
+    gap, low, high = found.difference
+    means = [sum(found.perturbed[name]) / count for name in names]
+    verdict = (
+        f"mean over all perturbed worlds: nominal {short_number(means[0])}, robustified "
+        f"{short_number(means[1])}; difference {short_number(gap)} {_between(low, high)}".rstrip()
+    )
+    ranges = ", ".join(f"{n} {low:g} to {high:g}" for n, (low, high) in found.ranges.ranges())
+    legend = Text(f"robustified: trained with {ranges}, as chosen by {found.author}", style="dim")
+    return Group(Text(heading, style="bold"), table, Text.from_markup(verdict), legend)
+
+
+def _fitness_cells(levels: Sequence[Level]) -> list[str]:
+    """Fitness and interval of each; the better one is bold if the intervals are apart."""
+    cells = []
+    for level in levels:
+        ahead = all(level.low > other.high for other in levels if other is not level)
+        number = short_number(level.fitness)
+        cells += [f"[bold green]{number}[/]" if ahead else number, _between(level.low, level.high)]
+    return cells
 
 
 # Up to which distance two rewards are called what; 0.01 is what weights changed by 1% make.

@@ -13,6 +13,7 @@ from scipy import stats
 
 from reward_synth.feedback.contrast import Contrast
 from reward_synth.feedback.evidence import Evidence
+from reward_synth.feedback.scores import exceeded
 
 _POINTS = 10
 _MOST_TERMS = 12
@@ -124,6 +125,7 @@ def _outcome(evidence: Evidence) -> str:
         f"{_short(float(evidence.episode_fitness.mean()))} (worst {_short(worst)}, median "
         f"{_short(median)}, best {_short(best)}), success {score.success:.0%}, "
         f"{score.length:.0f} of {evidence.description.episode_steps} steps; {_ends(evidence)}."
+        + (f" It exceeds the robot's limits: {beyond}." if (beyond := exceeded(score)) else "")
     )
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy import stats
+
+from reward_synth.records import Violation
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,7 @@ class Score:
       episodes: episodes behind each training's mean.
       peak: the highest mean fitness of any of its first training's iterations, exploration
         included; what Eureka goes by. None if it was not noted.
+      violations: how far all trainings' episodes kept to the task's limits, one for each.
     """
 
     fitness: float
@@ -35,6 +39,18 @@ class Score:
     trainings: tuple[float, ...]
     episodes: int
     peak: float | None = None
+    violations: tuple[Violation, ...] = ()
+
+    @property
+    def violated(self) -> tuple[Violation, ...]:
+        """Those of limits that were exceeded in some step."""
+        return tuple(v for v in self.violations if v.share > 0.0)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Score:
+        """Rebuild a score from the JSON of ``dataclasses.asdict(score)``."""
+        violations = tuple(Violation(**v) for v in data.get("violations", ()))
+        return cls(**{**data, "trainings": tuple(data["trainings"]), "violations": violations})
 
 
 def score(
@@ -42,6 +58,7 @@ def score(
     success: Sequence[np.ndarray],
     length: Sequence[np.ndarray],
     peak: float | None = None,
+    violations: tuple[Violation, ...] = (),
 ) -> Score:
     """Summarise episodes; the first three have one (E,) array for each training."""
     means = np.array([values.mean() for values in fitness])
@@ -56,6 +73,16 @@ def score(
         trainings=tuple(means.tolist()),
         episodes=len(fitness[0]),
         peak=peak,
+        violations=violations,
+    )
+
+
+def exceeded(score: Score) -> str:
+    """Say which limits were exceeded, how often and by how much at the most; "" if none was."""
+    return "; ".join(
+        f"{v.limit} in {'under 1%' if v.share < 0.01 else f'{v.share:.0%}'} of steps, by up to "
+        f"{v.worst:.3g} {v.unit}"
+        for v in score.violated
     )
 
 
@@ -72,6 +99,12 @@ def joined(one: Score, other: Score) -> Score:
         success=(1 - share) * one.success + share * other.success,
         length=(1 - share) * one.length + share * other.length,
         trainings=trainings,
+        violations=tuple(
+            Violation(
+                a.limit, a.unit, (1 - share) * a.share + share * b.share, max(a.worst, b.worst)
+            )
+            for a, b in zip(one.violations, other.violations, strict=False)
+        ),
     )
 
 

@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from reward_synth.feedback.audit import false_rejects
-from reward_synth.feedback.scores import difference
+from reward_synth.feedback.scores import difference, exceeded
 from reward_synth.files import atomic_write
 from reward_synth.report import nodes, plots, programs, words
 from reward_synth.report.budget import spending, timeline
@@ -88,7 +88,9 @@ def build_report(folder: Path) -> Path:
         duration=words.duration,
         dollars=words.dollars,
     )
-    environment.globals.update(plural=words.plural, between=words.between, names=_NAMES)
+    environment.globals.update(
+        plural=words.plural, between=words.between, names=_NAMES, exceeded=exceeded
+    )
     page = environment.get_template("report.html.j2").render(_content(run, environment))
     path = folder / "report.html"
     with atomic_write(path) as file:

@@ -61,6 +61,16 @@ STYLE: dict[Any, Any] = {
     "lines.linewidth": 1.4,
     "lines.solid_capstyle": "round",
 }
+# What pictures outside of a page are drawn with: the page's colours by day.
+_BY_DAY = {
+    "var(--ink)": "#1f2328",
+    "var(--muted)": "#666d76",
+    "var(--rule)": "#dcdcd6",
+    "var(--found)": "#0067a8",
+    "var(--expert)": "#a86400",
+    "var(--sparse)": "#7a7f87",
+    "var(--paper)": "#fdfdfb",
+}
 WIDTH = 8.6  # inches; at 72 units each the page shows it about 1:1
 
 
@@ -91,6 +101,15 @@ def svg(figure: Figure, caption: str) -> Markup:
     text = re.sub(r' id="[\w.]+_\d+"', "", text)  # those that nothing refers to
     opening = f'<svg class="plot" role="img" aria-label="{escape(caption)}"'
     return Markup(text.replace("<svg", opening, 1))
+
+
+def picture(figure: Figure, caption: str) -> str:
+    """Return a figure as an SVG file that stands alone; of ``PALETTE`` it must use nothing."""
+    text = str(svg(figure, caption))
+    for variable, color in _BY_DAY.items():
+        text = text.replace(variable, color)
+    names = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    return text.replace("<svg", f"<svg {names}", 1)
 
 
 def ticks_in_short(axis: Axes) -> None:

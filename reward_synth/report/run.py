@@ -253,11 +253,7 @@ def _distances(data: dict[str, Any]) -> Distances | None:
 
 def _result(data: dict[str, Any]) -> Result:
     given = data["scores"]
-    scores = {
-        name: Score(**{**given[name], "trainings": tuple(given[name]["trainings"])})
-        for name in CONTENDERS
-        if given.get(name)
-    }
+    scores = {name: Score.from_json(given[name]) for name in CONTENDERS if given.get(name)}
     normalized = data.get("normalized")
     defined = normalized is not None and math.isfinite(normalized)
     return Result(data["best"], data["steps"], scores, normalized if defined else None)

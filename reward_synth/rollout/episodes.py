@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 
 from reward_synth.files import atomic_write, save_arrays
 from reward_synth.looks.steps import Looks, Watched
+from reward_synth.records import Violation
 from reward_synth.reward.rewards import Reward
 from reward_synth.reward.screen.episodes import Episodes
 from reward_synth.reward.transitions import Transitions, batches, measure
@@ -41,6 +42,8 @@ class Rollouts:
       reward: (L, E) per step, of the reward that the policy was trained on.
       terms: (L, E, T) its terms.
       qpos: (L + 1, E, nq) MuJoCo's positions, for videos.
+      excess: (L, E, M) by how much each of the task's M limits was exceeded; None where the
+        task declares none.
     """
 
     length: np.ndarray
@@ -52,6 +55,7 @@ class Rollouts:
     reward: np.ndarray
     terms: np.ndarray
     qpos: np.ndarray
+    excess: np.ndarray | None = None
 
     @property
     def episode_fitness(self) -> np.ndarray:
@@ -97,7 +101,9 @@ class Rollouts:
 
     def save(self, path: Path) -> None:
         """Write a compressed npz, in one piece or not at all."""
-        arrays = {name: getattr(self, name) for name in self.__slots__}
+        arrays = {
+            name: found for name in self.__slots__ if (found := getattr(self, name)) is not None
+        }
         with atomic_write(path) as file:
             save_arrays(file, arrays, compressed=True)
 
@@ -105,7 +111,58 @@ class Rollouts:
     def load(cls, path: Path) -> Rollouts:
         """Read what ``save`` wrote."""
         with np.load(path) as arrays:
-            return cls(**{name: arrays[name] for name in cls.__slots__})
+            return cls(**{name: arrays[name] for name in cls.__slots__ if name in arrays})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Moment:
+    """One control step of n simulations.
+
+    Attributes:
+      state: (n, S) before it.
+      action: (n, A).
+      next_state: (n, S).
+      running: (n,) bool, the episode was not over before it; else it stands still.
+      terminated: (n,) bool, the task ends the episode in ``next_state``.
+      diverged: (n,) bool, MuJoCo could not continue.
+    """
+
+    state: np.ndarray
+    action: np.ndarray
+    next_state: np.ndarray
+    running: np.ndarray
+    terminated: np.ndarray
+    diverged: np.ndarray
+
+
+def first_episodes(
+    task: Task,
+    backend: CpuBackend,
+    state: np.ndarray,
+    act: Callable[[np.ndarray], np.ndarray],
+) -> Iterator[Moment]:
+    """Run the episode that each simulation has begun, until the last is over, step by step.
+
+    Args:
+      task: the task.
+      backend: its simulations; each is stepped no further than its episode lasts.
+      state: (n, S) in which the episodes begin, of the backend's reset.
+      act: from states, (n, S), to actions, (n, A) in [-1, 1].
+    """
+    running = np.ones(backend.n, bool)
+    for _ in range(task.description.episode_steps):
+        action = act(state)
+        after, diverged = backend.step(action)
+        after = after.copy()
+        terminated = np.asarray(batched.terminated(task, after)) & ~diverged
+        yield Moment(state, action, after, running.copy(), terminated, diverged)
+        over = running & (terminated | diverged)
+        if over.any():
+            backend.retire(np.flatnonzero(over))
+            running &= ~over
+        if not running.any():
+            break
+        state = after
 
 
 def evaluate(
@@ -132,34 +189,35 @@ def evaluate(
     Returns:
       K rollouts.
     """
-    count, limit = len(policies), task.description.episode_steps
+    count = len(policies)
     keys = [jax.random.split(jax.random.key(seed), episodes) for seed in seeds]
     backend = CpuBackend(task, jnp.concatenate(keys), threads=threads)
-    states, actions, positions = [backend.reset().copy()], [], [_positions(backend)]
+    measured = [(limit, backend.measured(limit.block)) for limit in task.limits]
+    states, positions, actions, excesses = [backend.reset().copy()], [_positions(backend)], [], []
     length = np.zeros(backend.n, np.int64)
     end = np.full(backend.n, ENDS.index("time limit"))
-    running = np.ones(backend.n, bool)
-    while running.any() and len(actions) < limit:
-        action = np.asarray(
-            _act(task, tuple(policies), states[-1].reshape(count, episodes, -1))
-        ).reshape(backend.n, -1)
-        state, diverged = backend.step(action)
-        terminated = np.asarray(batched.terminated(task, state)) & ~diverged
-        length += running
-        end[running & terminated] = ENDS.index("terminated")
-        end[running & diverged] = ENDS.index("diverged")
-        over = running & (terminated | diverged)
-        if over.any():
-            backend.retire(np.flatnonzero(over))
-            running &= ~over
-        states.append(state.copy())
-        actions.append(action)
+
+    def act(state: np.ndarray) -> np.ndarray:
+        apart = state.reshape(count, episodes, -1)
+        return np.asarray(_act(task, tuple(policies), apart)).reshape(backend.n, -1)
+
+    for moment in first_episodes(task, backend, states[0], act):
+        length += moment.running
+        end[moment.running & moment.terminated] = ENDS.index("terminated")
+        end[moment.running & moment.diverged] = ENDS.index("diverged")
+        states.append(moment.next_state)
+        actions.append(moment.action)
         positions.append(_positions(backend))
+        beyond = [limit.excess(values) for limit, values in measured]
+        beyond = np.array(beyond, np.float32).reshape(-1, backend.n).T
+        beyond[moment.diverged] = 0.0  # what it measures then means nothing
+        excesses.append(beyond)
     state, action, qpos = np.stack(states), np.stack(actions), np.stack(positions)
     if looks is not None:
         for k in range(count):
             mine = slice(k * episodes, (k + 1) * episodes)
             _look(looks, state[:, mine], qpos[:, mine], length[mine])
+    excess = np.stack(excesses)
     last = np.take_along_axis(state, length[None, :, None], axis=0)[0]
     success = np.asarray(batched.success(task, last)) > 0.5
     found = []
@@ -181,6 +239,7 @@ def evaluate(
                 reward=_spread(values, happened),
                 terms=_spread(terms, happened),
                 qpos=qpos[:, mine],
+                excess=np.where(happened[..., None], excess[:, mine], 0.0) if measured else None,
             )
         )
     return found
@@ -206,6 +265,18 @@ def _look(looks: Looks, state: np.ndarray, qpos: np.ndarray, length: np.ndarray)
     watched = Watched(qpos[:-1], qpos[1:], steps, ended)
     first, last = looks.of_steps(watched, np.zeros(len(length), np.float32))
     state[0, :, -1], state[1:, :, -1] = first[0], last
+
+
+def violations(task: Task, rollouts: Sequence[Rollouts]) -> tuple[Violation, ...]:
+    """Return how far episodes of one or more policies kept to the task's limits, one for each."""
+    steps = sum(int(one.length.sum()) for one in rollouts)
+    found = []
+    for i, limit in enumerate(task.limits):
+        beyond = [one.excess[..., i] for one in rollouts if one.excess is not None]
+        share = sum(int((x > 0.0).sum()) for x in beyond) / steps
+        worst = max((float(x.max()) for x in beyond), default=0.0)
+        found.append(Violation(limit.name, limit.unit, share, worst))
+    return tuple(found)
 
 
 def _fitness(task: Task, transitions: Transitions) -> np.ndarray:

@@ -110,7 +110,7 @@ class Candidate:
                 "standings": tuple(Standing(**standing) for standing in data["standings"]),
                 "rejection": rejection
                 and Rejection(Stage(rejection["stage"]), rejection["reason"]),
-                "score": score and Score(**{**score, "trainings": tuple(score["trainings"])}),
+                "score": score and Score.from_json(score),
             }
         )
 

@@ -9,6 +9,7 @@ from reward_synth.errors import ConfigError, did_you_mean
 from reward_synth.feedback.judge.settings import JudgeSettings
 from reward_synth.looks.config import LooksConfig
 from reward_synth.propose.llm.select import CHOICES
+from reward_synth.randomisation import Randomisation
 from reward_synth.train import sb3
 from reward_synth.train.config import TRANSFORMS, PPOConfig
 
@@ -206,6 +207,8 @@ class RunConfig:
       stall_s: seconds without a sign of life after which a training counts as hung. It must be
         longer than a compilation takes.
       checkpoint_s: seconds of training that a kill may cost.
+      randomise: between which bounds the worlds that policies are trained in differ; they go
+        before those that the task declares. Held-out episodes are in the model as it is.
       llm, search, feedback, train, final, budget, video, looks: see their classes.
     """
 
@@ -218,6 +221,7 @@ class RunConfig:
     isolate: bool = True
     stall_s: float = 900.0
     checkpoint_s: float = 10.0
+    randomise: Randomisation = field(default_factory=Randomisation)
     llm: LLMSettings = field(default_factory=LLMSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
     feedback: FeedbackSettings = field(default_factory=FeedbackSettings)
@@ -294,6 +298,8 @@ class RunConfig:
                 raise ConfigError(f"search.{name} must be shares between 0 and 1.")
         if list(rungs) != sorted(set(rungs)) or list(keep) != sorted(keep, reverse=True):
             raise ConfigError("search.rungs must rise and search.keep must not.")
+        if problem := self.randomise.problem():
+            raise ConfigError(f"randomise.{problem}.")
         self._check_models()
         self._check_feedback()
         prices = self.llm.dollars_per_million
@@ -307,6 +313,8 @@ class RunConfig:
         if self.trainer == "sb3":
             if self.train.transform == "caps":
                 raise ConfigError(sb3.NO_CAPS)
+            if self.randomise:
+                raise ConfigError(sb3.NOMINAL_ONLY)
             sb3.require()
             if self.backend != "cpu":
                 raise ConfigError("trainer=sb3 trains on backend=cpu only.")

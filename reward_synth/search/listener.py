@@ -59,10 +59,7 @@ def comparison_json(comparison: Comparison, best: Candidate) -> dict[str, Any]:
 
 def comparison_from_json(data: dict[str, Any]) -> Comparison:
     """Rebuild the comparison from ``comparison_json``'s dictionary."""
-    scores = {
-        name: Score(**{**value, "trainings": tuple(value["trainings"])})
-        for name, value in data["scores"].items()
-    }
+    scores = {name: Score.from_json(value) for name, value in data["scores"].items()}
     return Comparison(data["steps"], scores, data["normalized"])
 
 

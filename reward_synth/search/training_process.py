@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -148,6 +149,7 @@ def make_trainer(
 
     configure_jax(cache)
     task = load_task(config.task)
+    task = replace(task, randomisation=config.randomise.over(task.randomisation) or None)
     if config.backend == "mjx":
         from reward_synth.sim.mjx_support import check_mjx
 

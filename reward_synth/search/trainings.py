@@ -23,7 +23,7 @@ from reward_synth.records import Rejection, Stage
 from reward_synth.reward.rewards import Reward, expert_reward, looks_reward, sparse_reward
 from reward_synth.reward.screen import Registry
 from reward_synth.reward.transforms.caps import Caps
-from reward_synth.rollout.episodes import Rollouts, evaluate, fitness_of
+from reward_synth.rollout.episodes import Rollouts, evaluate, fitness_of, violations
 from reward_synth.search.candidate import Candidate
 from reward_synth.search.config import RunConfig
 from reward_synth.search.costs import Costs, TaskFacts
@@ -241,7 +241,7 @@ class Trainer:
         done = []
         for candidate, rollout in zip(candidates, rollouts, strict=True):
             assert candidate.score is not None
-            new = _score([rollout]) if rollout is not None else None
+            new = _score(self.task, [rollout]) if rollout is not None else None
             # A reward that fails with another seed is worth what its worst training was.
             if new is None or not math.isfinite(new.fitness):
                 worst = min(candidate.score.trainings)
@@ -296,7 +296,7 @@ class Trainer:
                 if owner == name and rollout is not None
             ]
             if mine:
-                scores[name] = _score(mine)
+                scores[name] = _score(self.task, mine)
         expert = scores.get("expert")
         normalized = (
             human_normalized(scores["found"], expert, scores["sparse"])
@@ -392,7 +392,7 @@ class Trainer:
                 Rejection(Stage.TRAIN, "the final policy drives the simulation to NaN.")
             )
         peaks = [line["fitness"] for line in curve if line["fitness"] is not None]
-        result = replace(_score([rollouts]), peak=max(peaks, default=None))
+        result = replace(_score(self.task, [rollouts]), peak=max(peaks, default=None))
         description = self.task.description
         evidence = evidence_of(rollouts, curve, result, candidate.terms, description)
         blind = STRATEGIES[self.config.search.strategy].blind or not measured
@@ -411,9 +411,10 @@ def train_with(
     return sb3_job.train
 
 
-def _score(rollouts: Sequence[Rollouts]) -> Score:
+def _score(task: Task, rollouts: Sequence[Rollouts]) -> Score:
     return score(
         [r.episode_fitness for r in rollouts],
         [r.success for r in rollouts],
         [r.length for r in rollouts],
+        violations=violations(task, rollouts),
     )

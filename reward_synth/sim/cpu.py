@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import jax
@@ -10,14 +11,14 @@ import mujoco
 import numpy as np
 from mujoco.batch import Batch, SimulationError
 
+from reward_synth.randomisation import Randomisation
+from reward_synth.sim.bank import EpisodeBank
+from reward_synth.sim.perturb import Perturbations
+from reward_synth.sim.worlds import bounds_of
 from reward_synth.task.fields import Block
+from reward_synth.task.limits import Measured
 from reward_synth.task.models import DIVERGENCE
 from reward_synth.task.task import Task
-
-# Initial states are drawn this many episodes ahead, so that a reset is usually a memory copy,
-# and for this many simulations at once, so that it compiles once whatever their number.
-_EPISODES_AHEAD = 16
-_DRAWN_AT_ONCE = 32
 
 
 class CpuBackend:
@@ -32,10 +33,18 @@ class CpuBackend:
       keys: (n,) JAX random keys, one stream of initial states a simulation.
       threads: physics threads; 0 for all cores.
       dtype: of the state vectors; float64 where rounding would show.
+      randomisation: between which bounds the worlds of episodes differ, for all simulations or
+        for each one; each episode draws its own. None leaves all as the model says.
     """
 
     def __init__(
-        self, task: Task, keys: jax.Array, *, threads: int = 0, dtype: type = np.float32
+        self,
+        task: Task,
+        keys: jax.Array,
+        *,
+        threads: int = 0,
+        dtype: type = np.float32,
+        randomisation: Randomisation | Sequence[Randomisation] | None = None,
     ) -> None:
         self.n = len(keys)
         self._task = task
@@ -52,7 +61,11 @@ class CpuBackend:
         self._state = np.zeros((self.n, task.layout.size), dtype)
         self._diverged = np.zeros(self.n, bool)
         self._episode = np.zeros(self.n, np.int64)
-        self._bank = _ResetBank(task, keys)
+        self._bank = EpisodeBank(self.n, lambda ids, episodes: _draw(task, keys[ids], episodes))
+        self._perturbations = None
+        if randomisation:
+            bounds = bounds_of(randomisation, self.n)
+            self._perturbations = Perturbations(task, self._batch, keys, bounds)
         self._running: np.ndarray | None = None  # which are stepped; None for all
 
     @property
@@ -65,12 +78,19 @@ class CpuBackend:
         """(n, nv) MuJoCo's velocities, a live view."""
         return self._arrays["qvel"]
 
+    @property
+    def noise(self) -> np.ndarray | None:
+        """(n,) of the observations in the present episodes, see ``Worlds``; None for none."""
+        return None if self._perturbations is None else self._perturbations.noise
+
     def reset(self, ids: np.ndarray | None = None) -> np.ndarray:
         """Start new episodes; see ``Backend.reset``."""
         chosen = np.arange(self.n) if ids is None else np.asarray(ids)
-        qpos, qvel = self._bank.draw(chosen, self._episode[chosen])
-        self._episode[chosen] += 1
+        qpos, qvel = self._bank.take(chosen, self._episode[chosen])
         self._batch.reset(chosen, stage=mujoco.mjtStage.mjSTAGE_NONE)
+        if self._perturbations is not None:
+            self._perturbations.begin(chosen, self._episode[chosen])
+        self._episode[chosen] += 1
         self.qpos[chosen] = qpos
         self.qvel[chosen] = qvel
         self._last_action[chosen] = 0.0
@@ -88,7 +108,10 @@ class CpuBackend:
         rows = slice(None) if self._running is None else self._running
         self._last_action[rows] = action[rows]
         self._last_action[self._diverged] = 0.0
-        np.multiply(self._last_action, task.action_scale, out=self._ctrl)
+        arrived = self._last_action
+        if self._perturbations is not None:
+            arrived = self._perturbations.act(arrived)
+        np.multiply(arrived, task.action_scale, out=self._ctrl)
         self._ctrl += task.action_offset
         try:
             # Sensors are made current at the new state: mj_step alone leaves them a substep behind.
@@ -100,6 +123,10 @@ class CpuBackend:
         self._diverged |= ~np.isfinite(self._batch.state).all(axis=1)
         return self._read(), self._diverged.copy()
 
+    def measured(self, block: Measured) -> np.ndarray:
+        """Return one of MuJoCo's arrays, (n, m), a live view; zeros until the next step."""
+        return self._batch.bind(block)
+
     def retire(self, ids: np.ndarray) -> None:
         """Step simulations ``ids`` no more: they keep their state, and cost nothing."""
         running = np.arange(self.n) if self._running is None else self._running
@@ -107,13 +134,14 @@ class CpuBackend:
 
     def checkpoint(self) -> dict[str, np.ndarray]:
         """Return copies of all that changes; see ``Backend.checkpoint``."""
-        return {
+        own = {
             "simulation": self._batch.state.copy(),
             "last_action": self._last_action.copy(),
             "state": self._state.copy(),
             "diverged": self._diverged.copy(),
             "episode": self._episode.copy(),
         }
+        return own | (self._perturbations.checkpoint() if self._perturbations else {})
 
     def restore(self, saved: dict[str, np.ndarray]) -> np.ndarray:
         """Continue from ``checkpoint``; see ``Backend.restore``."""
@@ -122,6 +150,8 @@ class CpuBackend:
         self._state[:] = saved["state"]
         self._diverged[:] = saved["diverged"]
         self._episode[:] = saved["episode"]
+        if self._perturbations is not None:
+            self._perturbations.restore(saved, self._episode - 1)
         # Sensors are not part of the checkpoint. Up to velocities their computation leaves
         # the simulation's own state alone, solver warm start included.
         self._batch.forward(stage=mujoco.mjtStage.mjSTAGE_VEL)
@@ -137,41 +167,14 @@ class CpuBackend:
         return self._state
 
 
-class _ResetBank:
-    """Initial states, drawn some episodes ahead.
-
-    Episode e of simulation i always starts from the draw of key ``fold_in(keys[i], e)``.
-    """
-
-    def __init__(self, task: Task, keys: jax.Array) -> None:
-        self._task = task
-        self._keys = keys
-        self._block = np.full(len(keys), -1)
-        self._qpos = np.zeros((len(keys), _EPISODES_AHEAD, task.model.nq))
-        self._qvel = np.zeros((len(keys), _EPISODES_AHEAD, task.model.nv))
-
-    def draw(self, ids: np.ndarray, episodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return positions, (len(ids), nq), and velocities, (len(ids), nv)."""
-        block, slot = np.divmod(episodes, _EPISODES_AHEAD)
-        used_up = ids[block != self._block[ids]]
-        self._block[ids] = block
-        chunks = -(-len(used_up) // _DRAWN_AT_ONCE)
-        for chunk in np.resize(used_up, (chunks, _DRAWN_AT_ONCE)):  # repeats some to fill up
-            self._qpos[chunk], self._qvel[chunk] = _draw(
-                self._task, self._keys[chunk], jnp.asarray(self._block[chunk])
-            )
-        return self._qpos[ids, slot], self._qvel[ids, slot]
-
-
 @partial(jax.jit, static_argnums=0)
-def _draw(task: Task, keys: jax.Array, blocks: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Draw the positions, (n, episodes, nq), and velocities, (n, episodes, nv), of n blocks."""
+def _draw(task: Task, keys: jax.Array, episodes: np.ndarray) -> tuple[jax.Array, jax.Array]:
+    """Draw positions, (b, e, nq), and velocities, (b, e, nv), of e episodes of b simulations."""
     data = mujoco.MjData(task.model)
     home = jnp.asarray(data.qpos), jnp.asarray(data.qvel)
     reset = jax.vmap(task.reset, (0, None, None))
 
-    def episodes(key: jax.Array, block: jax.Array) -> tuple[jax.Array, jax.Array]:
-        numbers = block * _EPISODES_AHEAD + jnp.arange(_EPISODES_AHEAD)
+    def drawn(key: jax.Array, numbers: jax.Array) -> tuple[jax.Array, jax.Array]:
         return reset(jax.vmap(jax.random.fold_in, (None, 0))(key, numbers), *home)
 
-    return jax.vmap(episodes)(keys, blocks)
+    return jax.vmap(drawn)(keys, episodes)

@@ -18,12 +18,14 @@ import jax.numpy as jnp
 import mujoco
 import numpy as np
 
+from reward_synth.randomisation import Randomisation
 from reward_synth.sim.mjx_support import (
     Implementation,
     choose_implementation,
     import_mjx,
     put_on_device,
 )
+from reward_synth.sim.mjx_worlds import Perturbed, arrived, perturbed, pushes, worlds_of
 from reward_synth.task.task import Task
 
 # All of MuJoCo's state that changes here: what the next physics step follows from.
@@ -41,6 +43,12 @@ class Simulations(NamedTuple):
     episode: jax.Array  # (n,) int32, of how many episodes the simulation has drawn the start
     state: jax.Array  # (n, S)
     diverged: jax.Array  # (n,) bool
+    perturbed: Perturbed | None = None  # what domain randomisation makes differ
+
+    @property
+    def fields(self) -> dict[str, jax.Array]:
+        """(n, ...) each, the model's fields that differ, by name."""
+        return {} if self.perturbed is None else self.perturbed.fields
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +61,7 @@ class MjxPhysics:
       implementation: MJX's, "jax" or "warp".
       model: MJX's model, on the device.
       home: MJX's data of one simulation at the model's home configuration, on the device.
+      randomisation: between which bounds worlds differ, see ``mjx_worlds``; None for nothing.
     """
 
     task: Task
@@ -60,8 +69,13 @@ class MjxPhysics:
     implementation: Implementation
     model: Any
     home: Any
+    randomisation: Randomisation | None = None
 
-    def start(self, keys: jax.Array) -> Simulations:
+    def perturbed(self, keys: jax.Array) -> Perturbed | None:
+        """Return what differs in simulations of these keys, (n,); not to be compiled."""
+        return perturbed(self.task, self.randomisation, keys) if self.randomisation else None
+
+    def start(self, keys: jax.Array, perturbed: Perturbed | None) -> Simulations:
         """Return simulations before their first episodes, for ``reset``; ``keys``: (n,)."""
         return Simulations(
             data=self.spread({"qpos": jnp.tile(self.home.qpos, (self.n, 1))}),
@@ -69,6 +83,7 @@ class MjxPhysics:
             episode=jnp.zeros(self.n, jnp.int32),
             state=jnp.zeros((self.n, self.task.layout.size), jnp.float32),
             diverged=jnp.zeros(self.n, bool),
+            perturbed=perturbed,
         )
 
     def spread(self, state: dict[str, jax.Array]) -> Any:  # noqa: ANN401
@@ -86,14 +101,22 @@ class MjxPhysics:
         qpos, qvel = draw(keys, home.qpos, home.qvel)
         fresh = {name: getattr(home, name) for name in (*_STATE, "ctrl")}
         fresh |= {"qpos": qpos, "qvel": qvel}
+        now = simulations.perturbed
+        if now is not None:
+            assert self.randomisation is not None
+            anew = worlds_of(task, self.randomisation, keys), 0.0 * now.sent, 0 * now.steps
+            before = now.worlds, now.sent, now.steps
+            both = jax.tree.map(lambda new, old: _where(chosen, new, old), anew, before)
+            now = Perturbed(now.fields, *both)
+            fresh["xfrc_applied"] = home.xfrc_applied
         data = data.replace(
             **{name: _where(chosen, start, getattr(data, name)) for name, start in fresh.items()}
         )
         if self._reads(_FORCES):  # those that act at the start
             with _full_precision():
-                started = jax.vmap(import_mjx().forward, (None, 0))(self.model, data).sensordata
+                started = self._each(import_mjx().forward, simulations.fields, data).sensordata
         else:
-            started = self._sensordata(data)
+            started = self._sensordata(data, simulations.fields)
         data = data.replace(sensordata=_where(chosen, started, data.sensordata))
         state = self._read(data, jnp.zeros((self.n, task.model.nu), jnp.float32))
         return Simulations(
@@ -102,6 +125,7 @@ class MjxPhysics:
             episode=simulations.episode + chosen,
             state=_where(chosen, state, simulations.state),
             diverged=simulations.diverged & ~chosen,
+            perturbed=now,
         )
 
     def step(self, simulations: Simulations, action: jax.Array) -> Simulations:
@@ -112,20 +136,41 @@ class MjxPhysics:
         """
         task = self.task
         diverged = simulations.diverged | ~jnp.isfinite(action).all(axis=1)
-        action = jnp.where(diverged[:, None], 0.0, action)
-        ctrl = jnp.asarray(task.action_offset, jnp.float32) + action * jnp.asarray(
+        action = late = jnp.where(diverged[:, None], 0.0, action)
+        data, now, fields = simulations.data, simulations.perturbed, simulations.fields
+        if now is not None:
+            data = data.replace(xfrc_applied=pushes(task, now, data.xfrc_applied))
+            now, late = arrived(now, action)
+        ctrl = jnp.asarray(task.action_offset, jnp.float32) + late * jnp.asarray(
             task.action_scale, jnp.float32
         )
-        data, diverged = self._advance(simulations.data.replace(ctrl=ctrl), diverged)
+        data, diverged = self._advance(data.replace(ctrl=ctrl), fields, diverged)
         # The last physics step has left the sensors at the state before it.
-        data = data.replace(sensordata=self._sensordata(data))
+        data = data.replace(sensordata=self._sensordata(data, fields))
         state = self._read(data, action)
         diverged |= ~jnp.isfinite(state).all(axis=1)
         return simulations._replace(
-            data=data, state=_where(diverged, simulations.state, state), diverged=diverged
+            data=data,
+            state=_where(diverged, simulations.state, state),
+            diverged=diverged,
+            perturbed=now,
         )
 
-    def _advance(self, data: Any, diverged: jax.Array) -> tuple[Any, jax.Array]:  # noqa: ANN401
+    def _each(
+        self,
+        function: Callable[[Any, Any], Any],
+        fields: dict[str, jax.Array],
+        data: Any,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401
+        """Apply a function of MJX to each simulation, with its own fields of the model."""
+        return jax.vmap(lambda own, data: function(self.model.replace(**own), data))(fields, data)
+
+    def _advance(
+        self,
+        data: Any,  # noqa: ANN401
+        fields: dict[str, jax.Array],
+        diverged: jax.Array,
+    ) -> tuple[Any, jax.Array]:
         """Take ``frame_skip`` physics steps; where one is MuJoCo's to give up at, it diverged."""
         mjx = import_mjx()
 
@@ -133,23 +178,23 @@ class MjxPhysics:
             data, diverged = now
             diverged |= _bad(data.qpos) | _bad(data.qvel)
             with _full_precision():
-                data = jax.vmap(mjx.step, (None, 0))(self.model, data)
+                data = self._each(mjx.step, fields, data)
             return data, diverged | _bad(data.qacc)
 
         data, diverged = jax.lax.fori_loop(0, self.task.frame_skip, substep, (data, diverged))
         finite = [jnp.isfinite(getattr(data, name)).reshape(self.n, -1).all(1) for name in _STATE]
         return data, diverged | ~jnp.stack(finite).all(0)
 
-    def _sensordata(self, data: Any) -> jax.Array:  # noqa: ANN401
+    def _sensordata(self, data: Any, fields: dict[str, jax.Array]) -> jax.Array:  # noqa: ANN401
         """Return the sensors, (n, nsensordata), current at the data's positions and velocities.
 
         As with the CPU backend, those of forces and accelerations stay as they are.
         """
         if not self._reads(_MOTION):
             return data.sensordata
-        mjx, model = import_mjx(), self.model
+        mjx = import_mjx()
 
-        def current(data: Any) -> jax.Array:  # noqa: ANN401
+        def current(model: Any, data: Any) -> jax.Array:  # noqa: ANN401
             if self.implementation == "warp":
                 return mjx.forward(model, data).sensordata
             # mj_forward as far as velocities. XLA leaves out what the sensors do not need of it.
@@ -158,7 +203,7 @@ class MjxPhysics:
 
         of_motion = _sensor_entries(self.task.model, _MOTION)
         with _full_precision():
-            return jnp.where(of_motion, jax.vmap(current)(data), data.sensordata)
+            return jnp.where(of_motion, self._each(current, fields, data), data.sensordata)
 
     def _reads(self, stages: tuple[mujoco.mjtStage, ...]) -> bool:
         """Whether the state vector has sensors that MuJoCo computes at these stages."""
@@ -179,7 +224,12 @@ class MjxPhysics:
 
 
 @lru_cache(maxsize=8)
-def mjx_physics(task: Task, n: int, implementation: Implementation | None = None) -> MjxPhysics:
+def mjx_physics(
+    task: Task,
+    n: int,
+    implementation: Implementation | None = None,
+    randomisation: Randomisation | None = None,
+) -> MjxPhysics:
     """Return the physics of n simulations of a task, the same object for the same arguments.
 
     What was compiled for it is thus found again.
@@ -188,13 +238,15 @@ def mjx_physics(task: Task, n: int, implementation: Implementation | None = None
       task: the task.
       n: number of simulations.
       implementation: MJX's; None for the device's best, see ``choose_implementation``.
+      randomisation: between which bounds worlds differ; None for nothing.
 
     Raises:
       RewardSynthError: MJX is not installed.
       TaskError: MJX lacks something that the task's model uses.
     """
     implementation = implementation or choose_implementation()
-    return MjxPhysics(task, n, implementation, *put_on_device(task, n, implementation))
+    model, home = put_on_device(task, n, implementation)
+    return MjxPhysics(task, n, implementation, model, home, randomisation or None)
 
 
 def _full_precision() -> AbstractContextManager[object]:
@@ -256,14 +308,20 @@ class MjxBackend:
       task: the task.
       keys: (n,) JAX random keys, one stream of initial states a simulation.
       implementation: see ``mjx_physics``.
+      randomisation: see ``mjx_physics``.
     """
 
     def __init__(
-        self, task: Task, keys: jax.Array, *, implementation: Implementation | None = None
+        self,
+        task: Task,
+        keys: jax.Array,
+        *,
+        implementation: Implementation | None = None,
+        randomisation: Randomisation | None = None,
     ) -> None:
         self.n = len(keys)
-        self._physics = mjx_physics(task, self.n, implementation)
-        self._simulations = _start(self._physics, keys)
+        self._physics = mjx_physics(task, self.n, implementation, randomisation)
+        self._simulations = _start(self._physics, keys, self._physics.perturbed(keys))
 
     def reset(self, ids: np.ndarray | None = None) -> np.ndarray:
         """Start new episodes; see ``Backend.reset``."""
@@ -285,7 +343,7 @@ class MjxBackend:
 
     def restore(self, saved: dict[str, np.ndarray]) -> np.ndarray:
         """Continue from ``checkpoint``; see ``Backend.restore``."""
-        self._simulations = restore(self._physics, self._simulations.keys, saved)
+        self._simulations = restore(self._physics, self._simulations, saved)
         return self._state()
 
     def _state(self) -> np.ndarray:
@@ -300,17 +358,28 @@ def save(simulations: Simulations) -> dict[str, np.ndarray]:
     arrays = {f"data_{name}": getattr(simulations.data, name) for name in _STATE}
     for name in ("episode", "state", "diverged"):
         arrays[name] = getattr(simulations, name)
+    if simulations.perturbed is not None:
+        arrays |= {"sent": simulations.perturbed.sent, "world_steps": simulations.perturbed.steps}
     return {name: np.array(array) for name, array in arrays.items()}
 
 
-def restore(physics: MjxPhysics, keys: jax.Array, saved: dict[str, np.ndarray]) -> Simulations:
-    """Return the simulations that ``save`` wrote down; ``keys`` are those they started with."""
+def restore(
+    physics: MjxPhysics, simulations: Simulations, saved: dict[str, np.ndarray]
+) -> Simulations:
+    """Return the simulations that ``save`` wrote down, given others of the same keys."""
     state = {name: jnp.asarray(saved[f"data_{name}"]) for name in _STATE}
-    return Simulations(
+    found = simulations._replace(
         data=_spread(physics, state),
-        keys=keys,
         **{name: jnp.asarray(saved[name]) for name in ("episode", "state", "diverged")},
     )
+    if found.perturbed is None:
+        return found
+    assert physics.randomisation is not None
+    keys = jax.vmap(jax.random.fold_in)(found.keys, found.episode - 1)
+    worlds = worlds_of(physics.task, physics.randomisation, keys)
+    sent, steps = jnp.asarray(saved["sent"]), jnp.asarray(saved["world_steps"])
+    perturbed = found.perturbed._replace(worlds=worlds, sent=sent, steps=steps)
+    return found._replace(perturbed=perturbed)
 
 
 _start = compiled(MjxPhysics.start)

@@ -13,6 +13,12 @@ from reward_synth.task.task import Task
 Array = jax.Array | np.ndarray
 
 
+def observation_size(task: Task) -> int:
+    """Return O, how many numbers a policy sees."""
+    state = jax.ShapeDtypeStruct((1, task.layout.size), jnp.float32)
+    return jax.eval_shape(partial(observe, task), state).shape[1]
+
+
 @partial(jax.jit, static_argnums=0)
 def observe(task: Task, state: Array) -> jax.Array:
     """Return observations, (n, O), of states, (n, S)."""

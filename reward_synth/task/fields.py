@@ -158,7 +158,7 @@ def resolve(model: mujoco.MjModel, sources: Sequence[FieldSource] | None) -> Fie
     entries: list[tuple[Block, int]] = []
     for source in declared:
         check_name(source.name, fields)
-        indices, unit, frame = _locate(model, source)
+        indices, unit, frame = locate(model, source)
         values = tuple(home[source.block][indices].tolist())
         shape = () if len(indices) == 1 else (len(indices),)
         fields.append(Field(source.name, shape, unit, frame, source.meaning, values))
@@ -227,7 +227,7 @@ def _home_arrays(model: mujoco.MjModel) -> dict[Block, np.ndarray]:
     }
 
 
-def _locate(model: mujoco.MjModel, source: FieldSource) -> tuple[list[int], str, str]:
+def locate(model: mujoco.MjModel, source: FieldSource) -> tuple[list[int], str, str]:
     """Return the indices into the source's block, the unit and the frame."""
     indices: list[int] = []
     units: set[str] = set()

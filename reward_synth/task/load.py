@@ -15,8 +15,10 @@ import numpy as np
 
 from reward_synth.content import content_folder
 from reward_synth.errors import TaskError, did_you_mean
+from reward_synth.randomisation import Randomisation
 from reward_synth.records import TaskDescription
 from reward_synth.task.fields import resolve
+from reward_synth.task.limits import resolve_limits
 from reward_synth.task.models import tolerate_old_models
 from reward_synth.task.task import Task
 
@@ -99,6 +101,8 @@ def load_task(name_or_path: str | Path) -> Task:
         camera=camera,
         folder=folder,
         fingerprint=_fingerprint(folder),
+        randomisation=_randomisation(module, folder),
+        limits=resolve_limits(model, getattr(module, "LIMITS", None)),
     )
 
 
@@ -192,6 +196,17 @@ def _positive(module: ModuleType, name: str, folder: Path) -> int:
     if not isinstance(value, int) or value < 1:
         raise TaskError(f"{folder / 'task.py'} must set {name} to a whole number above 0.")
     return value
+
+
+def _randomisation(module: ModuleType, folder: Path) -> Randomisation | None:
+    found = getattr(module, "RANDOMISATION", None)
+    if found is None:
+        return None
+    if not isinstance(found, Randomisation):
+        raise TaskError(f"RANDOMISATION of {folder / 'task.py'} must be a Randomisation(...).")
+    if problem := found.problem():
+        raise TaskError(f"RANDOMISATION of {folder / 'task.py'}: {problem}.")
+    return found or None
 
 
 def _fingerprint(folder: Path) -> str:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import mujoco
 import numpy as np
 
+from reward_synth.randomisation import Randomisation
 from reward_synth.records import TaskDescription
 from reward_synth.state import State
 from reward_synth.task.fields import FieldLayout
+from reward_synth.task.limits import Limit
 
 if TYPE_CHECKING:
     import jax
@@ -54,6 +56,9 @@ class Task:
       camera: name of the camera for videos, or None for MuJoCo's free camera.
       folder: where the task was loaded from.
       fingerprint: SHA-256 over the folder's files.
+      randomisation: between which bounds the worlds that policies are trained in differ; None
+        trains in the model as it is. Held-out episodes are in the model as it is.
+      limits: what the robot must not exceed; held-out episodes count how often it does.
     """
 
     description: TaskDescription
@@ -73,6 +78,8 @@ class Task:
     camera: str | None
     folder: Path
     fingerprint: str
+    randomisation: Randomisation | None = None
+    limits: tuple[Limit, ...] = ()
 
     @property
     def name(self) -> str:

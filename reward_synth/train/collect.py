@@ -40,6 +40,8 @@ class Experience:
       truncated: (K, T, N) bool, the time limit or divergence cut it short.
       diverged: (K, T, N) bool, a subset of ``truncated``.
       length: (K, T, N) int, steps of the episode so far, this one included.
+      disturbance: (K, T, N, O) what was added to the observations that actions were drawn in;
+        None if nothing was.
     """
 
     state: Array
@@ -49,6 +51,7 @@ class Experience:
     truncated: Array
     diverged: Array
     length: Array
+    disturbance: Array | None = None
 
 
 class Collector(Protocol):
@@ -81,9 +84,9 @@ def reset_keys(seeds: Sequence[int], envs: int) -> jax.Array:
     return jnp.concatenate([jax.random.split(stream(seed, "resets"), envs) for seed in seeds])
 
 
-def noise_keys(seeds: Sequence[int]) -> jax.Array:
-    """Return the keys of the policies' noise, (K,)."""
-    return jnp.stack([stream(seed, "noise") for seed in seeds])
+def noise_keys(seeds: Sequence[int], purpose: str = "noise") -> jax.Array:
+    """Return the keys of the policies' noise, or of their "observations", (K,)."""
+    return jnp.stack([stream(seed, purpose) for seed in seeds])
 
 
 @partial(jax.jit, static_argnums=2)
@@ -91,6 +94,11 @@ def draw_noise(keys: jax.Array, iteration: int | jax.Array, shape: tuple[int, ..
     """Return an iteration's standard normal noise, (K, *shape)."""
     folded = jax.vmap(jax.random.fold_in, (0, None))(keys, iteration)
     return jax.vmap(lambda key: jax.random.normal(key, shape))(folded)
+
+
+def noisy(task: Task) -> bool:
+    """Whether policies are trained on observations with noise."""
+    return task.randomisation is not None and task.randomisation.noise not in (None, (0.0, 0.0))
 
 
 class CpuCollector:
@@ -116,8 +124,14 @@ class CpuCollector:
     ) -> None:
         self._task = task
         self._noise_keys = noise_keys(seeds)
+        self._observation_keys = noise_keys(seeds, "observations")
         backend = CpuBackend if looks is None else WatchedBackend
-        self._backend = backend(task, reset_keys(seeds, config.envs), threads=threads)
+        self._backend = backend(
+            task,
+            reset_keys(seeds, config.envs),
+            threads=threads,
+            randomisation=task.randomisation,
+        )
         self._env = VectorEnv(task, self._backend)
         self._experience = _empty(task, len(seeds), config)
         self._looker = None
@@ -129,9 +143,16 @@ class CpuCollector:
         env, out = self._env, self._experience
         members, horizon, envs, actions = out.action.shape
         noise = np.asarray(draw_noise(self._noise_keys, iteration, (horizon, envs, actions)))
+        if out.disturbance is not None:
+            self._draw_disturbance(policies, iteration)
         for t in range(horizon):
             state = env.state.reshape(members, envs, -1)
-            action = np.asarray(_act(self._task, tuple(policies), state, noise[:, t]))
+            disturbance = None
+            if out.disturbance is not None:
+                assert self._backend.noise is not None
+                disturbance = out.disturbance[:, t]
+                disturbance *= self._backend.noise.reshape(members, envs, 1)
+            action = np.asarray(_act(self._task, tuple(policies), state, noise[:, t], disturbance))
             if self._looker is not None:
                 self._looker.before(t)
             step = env.step(np.clip(action, -1.0, 1.0).reshape(members * envs, actions))
@@ -145,6 +166,13 @@ class CpuCollector:
         if self._looker is not None:
             self._looker.score(out)
         return out
+
+    def _draw_disturbance(self, policies: Sequence[Policy], iteration: int) -> None:
+        """Write normal noise of one standard deviation of each observation, as it was so far."""
+        out = self._experience.disturbance
+        noise = draw_noise(self._observation_keys, iteration, out.shape[1:])
+        spread = np.stack([np.sqrt(policy.observations.variance) for policy in policies])
+        np.multiply(noise, spread[:, None, None], out=out)
 
     def retire(self, member: int) -> None:
         """Leave the member's simulations where they are; see ``Collector.retire``."""
@@ -214,21 +242,42 @@ def _empty(task: Task, members: int, config: PPOConfig) -> Experience:
         truncated=np.zeros(shape, bool),
         diverged=np.zeros(shape, bool),
         length=np.zeros(shape, np.int64),
+        disturbance=np.zeros((*shape, batched.observation_size(task)), np.float32)
+        if noisy(task)
+        else None,
     )
 
 
 @partial(jax.jit, static_argnums=0)
-def _act(task: Task, policies: tuple[Policy, ...], state: jax.Array, noise: jax.Array) -> jax.Array:
+def _act(
+    task: Task,
+    policies: tuple[Policy, ...],
+    state: jax.Array,
+    noise: jax.Array,
+    disturbance: jax.Array | None,
+) -> jax.Array:
     """Sample actions, (K, N, A), in states, (K, N, S).
 
     Unrolled over members: small matrix products run faster one by one than
     batched, and each gives the bits that it gives alone.
     """
-    return jnp.stack([act(task, policy, state[k], noise[k]) for k, policy in enumerate(policies)])
+    disturbances = [None] * len(policies) if disturbance is None else disturbance
+    return jnp.stack(
+        [act(task, *each) for each in zip(policies, state, noise, disturbances, strict=True)]
+    )
 
 
-def act(task: Task, policy: Policy, state: jax.Array, noise: jax.Array) -> jax.Array:
-    """Sample one member's actions, (N, A), in states, (N, S)."""
-    observation = policy.observations.normalize(batched.observe(task, state))
+def act(
+    task: Task,
+    policy: Policy,
+    state: jax.Array,
+    noise: jax.Array,
+    disturbance: jax.Array | None = None,
+) -> jax.Array:
+    """Sample one member's actions, (N, A), in states, (N, S), observed with a disturbance."""
+    observed = batched.observe(task, state)
+    if disturbance is not None:
+        observed = observed + disturbance
+    observation = policy.observations.normalize(observed)
     mean = networks.action_mean(policy.network, observation)
     return mean + jnp.exp(policy.network.log_std) * noise

@@ -98,16 +98,12 @@ class Population:
 
     def __post_init__(self) -> None:
         task, config = self.task, self.config
-        observation_size = jax.eval_shape(
-            lambda v: task.observe(task.view(v)),
-            jax.ShapeDtypeStruct((task.layout.size,), jnp.float32),
-        ).shape[0]
         self.rejections = [None] * len(self.members)
         self.learners = [
             init_learner(
                 stream(member.seed, "learner"),
                 config,
-                observation_size,
+                batched.observation_size(task),
                 task.description.action_size,
             )
             for member in self.members
@@ -178,6 +174,8 @@ class Population:
         problem = reward_problem(paid, terms, member.reward.terms)
         if problem is not None:
             return problem
+        if experience.disturbance is not None:  # what was acted on is what is learned from
+            observation = observation + experience.disturbance[k].reshape(observation.shape)
         batch = Batch(
             observation=observation.reshape(*shape, -1),
             next_observation=next_observation.reshape(*shape, -1),

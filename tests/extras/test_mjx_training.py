@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from reward_synth.randomisation import Randomisation
 from reward_synth.records import Rejection
 from reward_synth.reward.rewards import Reward, expert_reward, sparse_reward
 from reward_synth.rollout.episodes import evaluate
@@ -188,3 +190,48 @@ def test_a_policy_trained_in_mjx_is_better_in_mujoco(task, tmp_path):
     assert isinstance(trained[0], Policy)
     before, after = evaluate(task, [untrained, trained[0]], [reward] * 2, [7, 7], 10)
     assert after.episode_fitness.mean() > before.episode_fitness.mean() + 0.3
+
+
+EVERYTHING = Randomisation(
+    mass=(0.5, 2.0), gain=(0.5, 1.5), delay=(0, 2), noise=(0.0, 0.5), push=(0.0, 1.0)
+)
+
+
+def first_episodes(experience) -> np.ndarray:
+    """(K, T, N) bool, where a step is of its environment's first episode of this rollout."""
+    done = np.asarray(experience.terminated | experience.truncated)
+    return np.cumsum(done, axis=1) - done == 0
+
+
+def test_worlds_are_the_cpus(task):
+    """Factors of a first episode, delays, pushes and disturbances; later factors stay, here."""
+    world = replace(task, randomisation=EVERYTHING)
+    policies = [policy(5.0), policy(0.0)]
+    cpu, device = CpuCollector(world, [3, 4], CONFIG, 1), MjxCollector(world, [3, 4], CONFIG)
+    expected, found = cpu.collect(policies, 0), device.collect(policies, 0)
+    same = first_episodes(expected)
+    assert same.mean() > 0.3
+    np.testing.assert_array_equal(first_episodes(found), same)
+    for name in ("state", "next_state", "action", "disturbance"):
+        np.testing.assert_allclose(
+            np.asarray(getattr(found, name))[same],
+            np.asarray(getattr(expected, name))[same],
+            atol=1e-4,
+            err_msg=name,
+        )
+    nominal = MjxCollector(task, [3, 4], CONFIG).collect(policies, 0)
+    assert nominal.disturbance is None
+    assert np.abs(np.asarray(nominal.state) - np.asarray(found.state))[same].max() > 0.1
+
+
+def test_a_randomised_rollout_continues_bit_identically(task):
+    world, policies = replace(task, randomisation=EVERYTHING), [policy(1.0)]
+    collector = MjxCollector(world, [3], CONFIG)
+    collector.collect(policies, 0)
+    saved = collector.checkpoint()
+    expected = collector.collect(policies, 1)
+    again = MjxCollector(world, [3], CONFIG)
+    again.restore(saved)
+    found = again.collect(policies, 1)
+    for name in ("state", "next_state", "action", "disturbance"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name), err_msg=name)

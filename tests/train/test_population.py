@@ -1,16 +1,20 @@
 """A population: reproducible, independent members, continued without a trace."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from reward_synth.randomisation import Randomisation
 from reward_synth.records import Rejection
 from reward_synth.reward.rewards import Reward, expert_reward, sparse_reward
 from reward_synth.rollout.episodes import evaluate
 from reward_synth.task import load_task
 from reward_synth.train.config import PPOConfig
 from reward_synth.train.job import train
+from reward_synth.train.networks import action_mean
 from reward_synth.train.policy import Policy
 from reward_synth.train.population import Member, Population
 from reward_synth.train.progress import episode_sums
@@ -22,6 +26,14 @@ STEPS = CONFIG.batch * 6
 @pytest.fixture(scope="module")
 def task(point_task_folder):
     return load_task(point_task_folder)
+
+
+@pytest.fixture(scope="module", params=["nominal", "randomised"])
+def any_task(request, task):
+    everything = Randomisation(
+        mass=(0.5, 2.0), gain=(0.5, 1.5), delay=(0, 2), noise=(0.0, 0.5), push=(0.0, 1.0)
+    )
+    return replace(task, randomisation=everything) if request.param == "randomised" else task
 
 
 def reward_of(function, terms=("only",)):
@@ -47,10 +59,10 @@ def run(task, members, tmp_path, **options):
     return train(task, members, folders, CONFIG, STEPS, **options)
 
 
-def test_same_bits_at_any_thread_count(task, tmp_path):
-    members = [Member(expert_reward(task), 3), Member(sparse_reward(task), 4)]
-    one = run(task, members, tmp_path / "one", threads=1)
-    two = run(task, members, tmp_path / "two", threads=2)
+def test_same_bits_at_any_thread_count(any_task, tmp_path):
+    members = [Member(expert_reward(any_task), 3), Member(sparse_reward(any_task), 4)]
+    one = run(any_task, members, tmp_path / "one", threads=1)
+    two = run(any_task, members, tmp_path / "two", threads=2)
     for a, b in zip(one, two, strict=True):
         assert_identical(a, b)
 
@@ -64,9 +76,9 @@ def test_members_learn_what_they_would_alone(task, tmp_path):
             np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
 
 
-def test_continuing_equals_not_stopping(task, tmp_path):
-    members = [Member(expert_reward(task), 0), Member(expert_reward(task), 1)]
-    whole = run(task, members, tmp_path / "whole")
+def test_continuing_equals_not_stopping(any_task, tmp_path):
+    members = [Member(expert_reward(any_task), 0), Member(expert_reward(any_task), 1)]
+    whole = run(any_task, members, tmp_path / "whole")
 
     class PulledPlugError(Exception):
         pass
@@ -78,9 +90,9 @@ def test_continuing_equals_not_stopping(task, tmp_path):
                 raise PulledPlugError
 
         with pytest.raises(PulledPlugError):
-            run(task, members, tmp_path / "cut", checkpoint_s=0.0, on_iteration=pull_plug)
+            run(any_task, members, tmp_path / "cut", checkpoint_s=0.0, on_iteration=pull_plug)
         assert (tmp_path / "cut" / "checkpoint.npz").exists() == (stop_at > 1)
-    continued = run(task, members, tmp_path / "cut")
+    continued = run(any_task, members, tmp_path / "cut")
     for a, b in zip(whole, continued, strict=True):
         assert_identical(a, b)
     for k in "01":
@@ -88,6 +100,40 @@ def test_continuing_equals_not_stopping(task, tmp_path):
             whole_file, cut_file = (tmp_path / w / k / name for w in ("whole", "cut"))
             assert whole_file.read_bytes() == cut_file.read_bytes()
     assert not (tmp_path / "cut" / "checkpoint.npz").exists()
+
+
+def test_randomisation_that_is_off_changes_no_bit(task, tmp_path):
+    members = [Member(expert_reward(task), 3)]
+    (plain,) = run(task, members, tmp_path / "plain")
+    off = replace(task, randomisation=Randomisation(mass=(1.0, 1.0), noise=(0.0, 0.0)))
+    (same,) = run(off, members, tmp_path / "off")
+    assert_identical(plain, same)
+    (other,) = run(
+        replace(task, randomisation=Randomisation(mass=(0.5, 2.0))), members, tmp_path / "on"
+    )
+    assert not np.array_equal(leaves(plain)[0], leaves(other)[0])
+
+
+def test_what_was_acted_on_is_what_is_learned_from(task):
+    """Actions of a policy without spread are the mean of what is said to have been observed."""
+    noisy = replace(task, randomisation=Randomisation(noise=(0.5, 0.5)))
+    population = Population(noisy, [Member(expert_reward(task), 0)], CONFIG, 6)
+    (learner,) = population.learners
+    network = learner.network._replace(log_std=jnp.full(1, -20.0))
+    calm = learner._replace(network=network)
+    population.learners = [calm]
+    policy = Policy.of(calm)
+    experience = population._collector.collect([policy], 0)
+    (states,), (disturbance,) = experience.state, experience.disturbance
+    assert disturbance.std() == pytest.approx(0.5, rel=0.2)  # before training the unit is 1
+    # the state is position, velocity and last action; the observation is the first two
+    observed = policy.observations.normalize(states[..., :2] + disturbance)
+    mean = action_mean(policy.network, observed)
+    np.testing.assert_allclose(experience.action[0], mean, atol=1e-5)
+    judged = population._judge(experience, 0)
+    np.testing.assert_allclose(
+        judged.samples.observation, np.reshape(observed, (CONFIG.batch, 2)), atol=1e-5
+    )
 
 
 @pytest.mark.parametrize(

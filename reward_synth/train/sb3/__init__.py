@@ -16,6 +16,10 @@ NO_CAPS = (
     "trainer=jax, or train.transform=par or carl."
 )
 
+NOMINAL_ONLY = (
+    "trainer=sb3 trains in the model as it is, without domain randomisation: use trainer=jax."
+)
+
 
 def require() -> None:
     """Check that the extra is installed.

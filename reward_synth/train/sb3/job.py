@@ -31,7 +31,7 @@ from reward_synth.train.policy import Policy
 from reward_synth.train.population import Member
 from reward_synth.train.ppo import Health
 from reward_synth.train.progress import Progress, Tally, reward_problem, update_problem
-from reward_synth.train.sb3 import NO_CAPS
+from reward_synth.train.sb3 import NO_CAPS, NOMINAL_ONLY
 from reward_synth.train.sb3.model import make_ppo, one_thread, to_policy
 from reward_synth.train.sb3.vec_env import SimVecEnv
 
@@ -53,8 +53,10 @@ def train(
     ``on_iteration`` is told the progress of the one that trains.
 
     Raises:
-      ConfigError: a member has caps.
+      ConfigError: a member has caps, or the task randomises its worlds.
     """
+    if task.randomisation is not None:
+        raise ConfigError(NOMINAL_ONLY)
     if any(member.caps is not None for member in members):
         raise ConfigError(NO_CAPS)
     iterations = config.iterations(steps)

@@ -1,0 +1,355 @@
+"""The second stage of a run: its winner's reward, trained in worlds that differ. Imports JAX.
+
+After Ma et al. (2024), "DrEureka": how far each physical quantity goes before the winner fails is
+measured (the reward-aware physics prior), bounds are chosen from that, and policies are trained
+within them; beside them, with the same seeds, as many in the model as it is. Both meet the same
+perturbations. Every step is a job in the run's store, so that what was done is done once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reward_synth.deploy.stress import Curve, Level, Stress
+from reward_synth.deploy.sweep import LEVELS, act_of, left_out, spread_of, sweep
+from reward_synth.errors import BudgetError, ModelError, RunError
+from reward_synth.feedback.scores import interval
+from reward_synth.files import write_text
+from reward_synth.propose.llm.cache import CachedModel
+from reward_synth.propose.llm.records import Completion, Request
+from reward_synth.propose.llm.select import choose
+from reward_synth.propose.ranges import offline_ranges, parse_ranges, ranges_messages
+from reward_synth.randomisation import Randomisation
+from reward_synth.records import Rejection
+from reward_synth.reward.rewards import Reward, traced_reward
+from reward_synth.search.budget import Budget
+from reward_synth.search.candidate import Candidate
+from reward_synth.search.config import RunConfig
+from reward_synth.search.proposals import load_traced
+from reward_synth.search.seeds import derive_seed
+from reward_synth.search.store import Spent, Store
+from reward_synth.search.transforms import as_trained, caps_of
+from reward_synth.task.task import Task
+from reward_synth.train.history import read_history
+from reward_synth.train.job import train
+from reward_synth.train.policy import Policy
+from reward_synth.train.population import Member
+
+KINDS = ("nominal", "robustified")
+FOLDER = "robust"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How it is done.
+
+    Attributes:
+      trainings: of each of the two, from scratch.
+      steps: environment steps of each.
+      episodes: in each world.
+    """
+
+    trainings: int
+    steps: int
+    episodes: int
+
+    @property
+    def name(self) -> str:
+        """Of the jobs and the folder: other settings are another comparison."""
+        return f"{FOLDER}/{self.trainings}x{self.steps}_{self.episodes}"
+
+
+@dataclass(frozen=True, slots=True)
+class Robustness:
+    """What came of it.
+
+    Attributes:
+      candidate: id of the winner.
+      settings: how it was done.
+      ranges: between which worlds differed.
+      author: who chose them: a model's name, or "offline".
+      tests: for "nominal" and "robustified", the stress test of its trainings together; its
+        intervals are over trainings.
+      perturbed: for each, every training's mean fitness over all perturbed worlds.
+      difference: robustified minus nominal in these, with its 95% interval over the pairs of
+        trainings that share a seed; infinite where there is one.
+    """
+
+    candidate: str
+    settings: Settings
+    ranges: Randomisation
+    author: str
+    tests: Mapping[str, Stress]
+    perturbed: Mapping[str, tuple[float, ...]]
+    difference: tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stage:
+    """The second stage of one run.
+
+    Attributes:
+      store: the run's, open.
+      config: the run's.
+      task: the run's, without randomisation.
+      best: the run's winner.
+      place: relative to the run's folder, where its policy is.
+      settings: how it is done.
+      budget: the run's.
+      say: told what is done, a line each.
+    """
+
+    store: Store
+    config: RunConfig
+    task: Task
+    best: Candidate
+    place: str
+    settings: Settings
+    budget: Budget
+    say: Callable[[str], None]
+
+    @property
+    def folder(self) -> Path:
+        """Where policies and results go."""
+        return self.store.folder / self.settings.name
+
+    def run(self) -> Robustness:
+        """Do what is not done yet.
+
+        Raises:
+          BudgetError: the run's budget does not allow it.
+          RunError: the winner's reward cannot be trained on any more.
+        """
+        priors = self._priors()
+        ranges, author = self._ranges(priors)
+        self.say(f"worlds differ, as chosen by {author}: {in_words(ranges)}")
+        worlds = {"nominal": None, "robustified": ranges}
+        policies = {kind: self._train(kind, worlds[kind]) for kind in KINDS}
+        tests = {kind: self._test(kind, policies[kind]) for kind in KINDS}
+        found = compare(self.best.id, self.settings, ranges, author, tests)
+        write_text(self.folder / "robustness.json", json.dumps(to_json(found), indent=1))
+        return found
+
+    def _priors(self) -> Stress:
+        """Return how far the winner goes before it fails."""
+        job = f"{FOLDER}/priors_{self.settings.episodes}"
+        policy = Policy.load(self.store.folder / self.place / "policy.npz")
+        return self._sweeps(job, [policy], f"the winner {self.best.id}", "priors")[0]
+
+    def _ranges(self, priors: Stress) -> tuple[Randomisation, str]:
+        """Return between which bounds worlds are to differ, and who says so."""
+        job = f"{self.settings.name}/ranges"
+        saved = self.store.job(job)
+        if saved is None:
+            found, author = self._ask(priors)
+            saved = {"ranges": asdict(found), "author": author}
+            self.store.finish_job(job, saved, "robustness", Spent())
+        given = {name: tuple(x) for name, x in saved["ranges"].items() if x is not None}
+        return Randomisation(**given), saved["author"]
+
+    def _ask(self, priors: Stress) -> tuple[Randomisation, str]:
+        """Have the run's language model choose; the rule does where there is none, or no use."""
+        import os
+
+        llm, answers = self.config.llm, self.store.folder / "answers"
+        try:
+            choice = choose(
+                llm.kind,
+                os.environ,
+                overrides=llm.overrides,
+                models=llm.models,
+                folder=Path(llm.folder) if llm.folder else None,
+                start=len(list(answers.glob("*.json"))),
+                before_request=self.budget.before_request,
+            )
+            if not choice.models:
+                return offline_ranges(priors), "offline"
+            assert self.best.program is not None
+            messages = ranges_messages(self.task.description, self.best.program.source, priors)
+            model = CachedModel(choice.models[0], answers)
+            self.budget.title = self.settings.name
+            requests = [Request(messages, sample=0)]
+            (answer,) = asyncio.run(
+                model.complete(requests, lambda _, answer: self.budget.on_answer(answer))
+            )
+        except ModelError as error:
+            self.say(f"no language model answers, so a rule chooses: {error}")
+            return offline_ranges(priors), "offline"
+        if not isinstance(answer, Completion):
+            problem: Randomisation | str = answer.reason
+        else:
+            problem = parse_ranges(answer.text, priors)
+            if isinstance(problem, Randomisation):
+                return problem, answer.model
+        self.say(f"the language model's answer is of no use ({problem}), so a rule chooses")
+        return offline_ranges(priors), "offline"
+
+    def _train(self, kind: str, ranges: Randomisation | None) -> list[Policy]:
+        """Return policies trained from scratch, in worlds that differ within ``ranges``."""
+        job, count = f"{self.settings.name}/train/{kind}", self.settings.trainings
+        folders = [self.folder / kind / f"seed_{i}" for i in range(count)]
+        if self.store.job(job) is None:
+            config, task = self.config, replace(self.task, randomisation=ranges)
+            self._afford(count * self.settings.steps)
+            self.say(f"{kind}: {count} trainings of {self.settings.steps:,} steps")
+            reward, began = self._reward(), time.monotonic()
+            caps = caps_of(self.best, reward, config, self.task, self.store.folder)
+            seeds = [derive_seed(config.seed, FOLDER, i) for i in range(count)]
+            results = train(
+                task,
+                [Member(reward, seed, caps) for seed in seeds],
+                folders,
+                config.train,
+                self.settings.steps,
+                checkpoint=self.folder / f"{kind}.npz",
+                threads=config.threads,
+                backend=config.backend,
+                checkpoint_s=config.checkpoint_s,
+                on_iteration=lambda done, progress: self.budget.check_seconds(),
+            )
+            for result in results:
+                if isinstance(result, Rejection):
+                    raise RunError(f"{self.best.id} fails with another seed: {result.reason}")
+            steps = sum(len(read_history(folder)) for folder in folders) * config.train.batch
+            spent = Spent(env_steps=steps, seconds=time.monotonic() - began)
+            self.store.finish_job(job, True, "robustness", spent)
+        return [Policy.load(folder / "policy.npz") for folder in folders]
+
+    def _reward(self) -> Reward:
+        try:
+            reward = traced_reward(load_traced(self.best, self.store.folder), self.task)
+        except FileNotFoundError as error:
+            raise RunError(f"{error.filename} is gone: the winner cannot be trained.") from error
+        if isinstance(reward, Rejection):
+            raise RunError(f"the winner's reward cannot be read: {reward.reason}")
+        return as_trained(reward, self.config, self.task)
+
+    def _test(self, kind: str, policies: Sequence[Policy]) -> list[Stress]:
+        """Return the stress test of each policy, all in the same worlds and units of noise."""
+        return self._sweeps(f"{self.settings.name}/test/{kind}", policies, kind, "test")
+
+    def _sweeps(
+        self, job: str, policies: Sequence[Policy], name: str, purpose: str
+    ) -> list[Stress]:
+        saved = self.store.job(job)
+        if saved is None:
+            worlds = 1 + sum(
+                len(LEVELS[name]) for name in LEVELS if name not in left_out(self.task)
+            )
+            steps = worlds * self.settings.episodes * self.task.description.episode_steps
+            self._afford(len(policies) * steps)
+            self.say(f"{name}: {len(policies)} in {worlds} worlds")
+            began = time.monotonic()
+            winner = Policy.load(self.store.folder / self.place / "policy.npz")
+            found = [
+                sweep(
+                    self.task,
+                    act_of(policy),
+                    spread_of(winner),
+                    policy=name,
+                    seed=derive_seed(self.config.seed, FOLDER, purpose),
+                    episodes=self.settings.episodes,
+                    threads=self.config.threads,
+                )
+                for policy in policies
+            ]
+            saved = [one.to_json() for one in found]
+            spent = Spent(
+                env_steps=sum(one.env_steps for one in found), seconds=time.monotonic() - began
+            )
+            self.store.finish_job(job, saved, "robustness", spent)
+        return [Stress.from_json(one) for one in saved]
+
+    def _afford(self, steps: int) -> None:
+        if not self.budget.allows(steps):
+            raise BudgetError(
+                f"it takes up to {steps:,} more environment steps, more than the run's budget "
+                "leaves."
+            )
+
+
+def compare(
+    candidate: str,
+    settings: Settings,
+    ranges: Randomisation,
+    author: str,
+    tests: Mapping[str, Sequence[Stress]],
+) -> Robustness:
+    """Put each training's stress test together, and set the one kind beside the other."""
+    perturbed = {
+        kind: tuple(float(np.mean([x.fitness for _, x in one.levels()])) for one in mine)
+        for kind, mine in tests.items()
+    }
+    gaps = np.subtract(perturbed["robustified"], perturbed["nominal"])
+    return Robustness(
+        candidate=candidate,
+        settings=settings,
+        ranges=ranges,
+        author=author,
+        tests={kind: pooled(mine) for kind, mine in tests.items()},
+        perturbed=perturbed,
+        difference=(float(gaps.mean()), *interval(gaps)),
+    )
+
+
+def pooled(tests: Sequence[Stress]) -> Stress:
+    """Return one stress test of several trainings, whose intervals are over trainings."""
+    first = tests[0]
+    if len(tests) == 1:
+        return first
+    curves = tuple(
+        Curve(
+            curve.name, tuple(map(_pooled, zip(*(t.curves[i].levels for t in tests), strict=True)))
+        )
+        for i, curve in enumerate(first.curves)
+    )
+    return replace(
+        first,
+        nominal=_pooled([test.nominal for test in tests]),
+        curves=tuple(curves),
+        env_steps=sum(test.env_steps for test in tests),
+    )
+
+
+def _pooled(levels: Sequence[Level]) -> Level:
+    fitness, success = (np.array([getattr(x, n) for x in levels]) for n in ("fitness", "success"))
+    low, high = interval(fitness)
+    worst, best = np.clip(interval(success), 0.0, 1.0)
+    return Level(
+        value=levels[0].value,
+        fitness=float(fitness.mean()),
+        low=low,
+        high=high,
+        success=float(success.mean()),
+        success_low=float(worst),
+        success_high=float(best),
+        length=float(np.mean([x.length for x in levels])),
+    )
+
+
+def in_words(ranges: Randomisation) -> str:
+    """Return ranges for people, such as "mass 0.8 to 1.2, delay 0 to 1"."""
+    return ", ".join(f"{name} {low:g} to {high:g}" for name, (low, high) in ranges.ranges())
+
+
+def to_json(found: Robustness) -> dict[str, Any]:
+    """Return a JSON-ready dictionary."""
+    tests = {kind: test.to_json() for kind, test in found.tests.items()}
+    low, high = (x if np.isfinite(x) else None for x in found.difference[1:])
+    return {
+        "candidate": found.candidate,
+        "settings": asdict(found.settings),
+        "ranges": asdict(found.ranges),
+        "author": found.author,
+        "perturbed": dict(found.perturbed),
+        "difference": [found.difference[0], low, high],
+        "tests": tests,
+    }
