@@ -37,10 +37,13 @@ RECORDS_OF_A_RUN = {
 
 TEXT_SIDE = (
     "reward_synth.cli.compare",
+    "reward_synth.cli.export_policy",
     "reward_synth.cli.progress",
     "reward_synth.cli.run",
     "reward_synth.cli.settings",
     "reward_synth.cli.tasks",
+    "reward_synth.cli.verify",
+    "reward_synth.deploy.verify",
     "reward_synth.feedback.judge.judge",
     "reward_synth.propose.language",
     "reward_synth.propose.llm.openai",

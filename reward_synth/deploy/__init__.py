@@ -1,1 +1,1 @@
-"""What was found, for use elsewhere: rewards as PyTorch files."""
+"""What was found, for use elsewhere: rewards as PyTorch files, policies as bundles for robots."""

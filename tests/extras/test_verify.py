@@ -19,6 +19,7 @@ from reward_synth.deploy.runtime import BundleError, load_bundle
 from reward_synth.deploy.seal import seal
 from tests.extras.bundles import make_bundle
 
+POLICIES = Path(__file__).resolve().parents[2] / "policies"
 ROBOT = {"knee": "leg_joint", "ankle": "foot_joint", "hip": "thigh_joint"}
 
 
@@ -265,6 +266,15 @@ def test_any_flipped_bit_is_found(whole, tmp_path_factory, data):
     path.write_bytes(content)
     with pytest.raises(BundleError):
         load_bundle(folder)
+
+
+@pytest.mark.parametrize("folder", sorted(POLICIES.iterdir()), ids=lambda path: path.name)
+def test_released_bundles_are_sound_and_small(folder, capsys):
+    code, said = verify(capsys, folder)
+    assert code == 0, said
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 1_000_000
+    task = json.loads((folder / "deploy.json").read_text())["task"]
+    assert task["name"] == folder.name
 
 
 @pytest.mark.parametrize(
