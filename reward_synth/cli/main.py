@@ -10,7 +10,7 @@ from reward_synth import __version__
 from reward_synth.cli.outcome import explain
 from reward_synth.errors import ConfigError, RewardSynthError, did_you_mean
 
-_COMMANDS = ("run", "report", "tasks", "check", "compare", "export-reward")
+_COMMANDS = ("run", "report", "label", "tasks", "check", "compare", "export-reward")
 _HELP = ("-h", "--help")
 
 
@@ -55,7 +55,7 @@ def _dispatch(arguments: list[str]) -> int:
             print(MAIN_HELP)
             return 0
         case [
-            ("report" | "tasks" | "check" | "compare" | "export-reward") as command,
+            ("report" | "label" | "tasks" | "check" | "compare" | "export-reward") as command,
             *rest,
         ] if _wants_help(rest):
             from reward_synth.cli.help import COMMAND_HELP
@@ -70,6 +70,10 @@ def _dispatch(arguments: list[str]) -> int:
             from reward_synth.cli.report import write_report
 
             return write_report(folder)
+        case ["label", *rest]:
+            from reward_synth.cli.label import label
+
+            return label(rest)
         case ["check", path]:
             from reward_synth.cli.tasks import check
 
