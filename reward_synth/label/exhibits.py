@@ -41,7 +41,7 @@ class Gallery:
         clip = Clip(candidate.id, f"{candidate.folder}/rollout.npz")
         name = f"{candidate.folder}/rollout.mp4"
         if not path.is_file():
-            return Exhibit(clip, path, f"There is no video of this one: {name} is missing.")
+            return Exhibit(clip, path, f"There is no video of this one yet: {name} is missing.")
         if not path.resolve().is_relative_to(self._folder):
             return Exhibit(clip, path, f"{name} is a link to a place outside the run folder.")
         if not is_whole(path):

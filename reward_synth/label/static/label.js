@@ -1,9 +1,11 @@
 // The question, its answers, and what comes next. An answer is shown as given at once: the next
 // clips are there already, and the answer travels while they play.
 
+import { listen } from "./keys.js";
 import { people, watch } from "./live.js";
 import { newId, Outbox } from "./outbox.js";
 import { Player } from "./player.js";
+import { showProgress, showUnsaved } from "./progress.js";
 import { Strips } from "./strips.js";
 
 const byId = (id) => document.getElementById(id);
@@ -13,7 +15,6 @@ const QUESTIONS = {
   best: "Which does it best?",
   worst: "Which does it worst?",
 };
-const KEYS = { ArrowLeft: "0", ArrowRight: "1", ArrowDown: "tie", "=": "tie", t: "tie", s: "skip" };
 
 const player = new Player(() => tick());
 const strips = new Strips(player, keepStretch);
@@ -40,9 +41,10 @@ function enter(name) {
   outbox = new Outbox(`reward-synth-label ${document.body.dataset.run} ${who}`, {
     heard,
     refused: (_, reason) => say(`Not kept: ${reason}`),
-    changed: showUnsaved,
+    changed: () => showUnsaved(outbox),
   });
   asked = turn = ahead = null;
+  people(who).catch(() => {});
   outbox.flush().then(look).catch(() => {}); // what an earlier page could not send
 }
 
@@ -77,9 +79,15 @@ async function look() {
 
 function arrive(found) {
   turn = found;
-  showProgress();
-  if (!asked) show(turn?.asked ?? null);
+  showProgress(turn);
+  if (!asked || (faulty() && mended(turn?.asked))) show(turn?.asked ?? null);
   if (asked && !ahead) lookAhead();
+}
+
+// Whether a question can be seen better than the one that is shown, or is another.
+function mended(question) {
+  const faults = (one) => one.clips.map((clip) => clip.fault).join();
+  return !question || !same(question, asked) || faults(question) !== faults(asked);
 }
 
 async function lookAhead() {
@@ -237,7 +245,7 @@ function answer(name) {
   });
   const next = ahead?.asked && same(ahead.asked, before) ? ahead.then[name] : undefined;
   const words = skip ? "Skipped" : byId("answers").querySelector(`[data-answer="${name}"]`).firstChild.data;
-  say(`${words[0].toUpperCase()}${words.slice(1).trim()}.`);
+  say(`${words[0].toUpperCase()}${words.slice(1).trimEnd()}.`);
   if (next) show(next);
   else wait();
 }
@@ -254,7 +262,7 @@ function wait() {
 
 function heard(record, found) {
   turn = found;
-  showProgress();
+  showProgress(turn);
   people(who).catch(() => {});
   if (record.kind === "undo") {
     const back = undoing.get(record.id);
@@ -351,32 +359,6 @@ function showMarks(place) {
   );
 }
 
-function showProgress() {
-  byId("progress").hidden = !turn;
-  if (!turn) return;
-  const { waiting, wanted, given, heeded, generation, choices } = turn;
-  const left = Math.max(0, wanted - given);
-  byId("progress-words").textContent = waiting
-    ? `The run waits for ${left} more ${left === 1 ? "comparison" : "comparisons"} after generation ${generation}.`
-    : heeded
-      ? `The run does not wait for you. What you say counts from the next generation on.`
-      : "This run goes by fitness alone: answers are kept, and decide nothing.";
-  byId("progress-bar").hidden = !waiting;
-  byId("progress-bar").max = Math.max(wanted, 1);
-  byId("progress-bar").value = given;
-  byId("progress-mine").textContent =
-    `${waiting ? `${given} of ${wanted} are there. ` : ""}You have chosen ${choices} ${choices === 1 ? "time" : "times"} in this run.`;
-  byId("enough").hidden = !turn.can_stop;
-}
-
-function showUnsaved() {
-  const count = outbox.waiting.length;
-  byId("unsaved").textContent =
-    count && outbox.failing
-      ? `${count} ${count === 1 ? "answer is" : "answers are"} not saved yet, but kept here: trying again.`
-      : "";
-}
-
 function say(text) {
   byId("status").textContent = text;
 }
@@ -403,62 +385,38 @@ function slower() {
   byId("speed").setAttribute("aria-label", `Speed: ${player.speed}`);
 }
 
-// What a pointer has pressed does not keep the focus: the next space plays and does not press.
-document.addEventListener("click", (event) => {
-  const pressed = event.target.closest("button, input[type=range]");
-  if (event.detail > 0 && pressed && document.activeElement === pressed) pressed.blur();
-});
-
-document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
-  const field = event.target.closest("input, select, textarea");
-  if (event.key === "Escape") {
-    if (strips.isOpen) strips.close();
-    else field?.blur();
-    return;
-  }
-  const sliding = field?.type === "range" && event.key.startsWith("Arrow");
-  if ((field && field.type !== "range") || sliding) return;
-  if (event.target.closest("button, summary, a") && (event.key === " " || event.key === "Enter")) return;
-  if (press(event.key.length === 1 ? event.key.toLowerCase() : event.key, event.repeat)) event.preventDefault();
-});
-
-// Returns whether the key means something. Keys that are held down step, and answer once.
-function press(key, repeated) {
-  const stepping = { ",": () => player.step(-1), ".": () => player.step(1), j: () => player.seek(player.time - 0.5), l: () => player.seek(player.time + 0.5) };
-  const once = {
-    " ": () => player.toggle(),
+listen({
+  acts: {
+    " ": () => asked && player.toggle(),
     m: slower,
     u: undo,
-    Backspace: undo,
+    backspace: undo,
     n: () => byId("words-text").focus(),
-    "[": () => say(`A stretch of ${LETTERS[strips.active]} begins at ${strips.begin().toFixed(1)} s; ] ends it.`),
-    "]": () => strips.end(),
+    "?": () => byId("keys").showModal(),
+    "[": () => asked && say(`A stretch of ${letter()} begins at ${strips.begin().toFixed(1)} s; ] ends it.`),
+    "]": () => asked && strips.end(),
     c: () => {
       strips.activate(strips.active + 1);
-      say(`Marks are of ${LETTERS[strips.active]}.`);
+      say(`Marks are of ${letter()}.`);
     },
-  };
-  if (key === "?") {
-    byId("keys").showModal();
-    return true;
-  }
-  if (!asked) {
-    if (key !== "u" && key !== "Backspace") return false;
-    if (!repeated) undo();
-    return true;
-  }
-  const name = KEYS[key] ?? (/^[1-9]$/.test(key) ? `${Number(key) - 1}` : null);
-  const act = name !== null ? () => answer(name) : once[key];
-  if (stepping[key]) stepping[key]();
-  else if (!act) return false;
-  else if (!repeated) act();
-  return true;
-}
+  },
+  stepping: {
+    ",": () => player.step(-1),
+    ".": () => player.step(1),
+    j: () => player.seek(player.time - 0.5),
+    l: () => player.seek(player.time + 0.5),
+  },
+  answer,
+  escape: (field) => (strips.isOpen ? strips.close() : field?.blur()),
+  asked: () => asked,
+});
+
+const letter = () => LETTERS[strips.active];
 
 // ---- begin
 
-watch(() => who, look);
-const given = new URL(location).searchParams.get("who") ?? localStorage.getItem("reward-synth-label-who");
+const given =
+  new URL(location).searchParams.get("who") ?? localStorage.getItem("reward-synth-label-who");
 if (given?.trim()) enter(given);
 else askName();
+watch(() => who, look);

@@ -2,7 +2,7 @@
 // then while the page is seen. All HTML here was made, and escaped, by the server.
 
 const EVERY_MS = 3000;
-const tags = new Map(); // address -> the tag of what is shown
+const shown = new Map(); // part of the page -> {address, tag} of what it shows
 
 export function watch(who, look) {
   const all = () => Promise.all([look(), people(who()), run()]);
@@ -17,12 +17,12 @@ export function watch(who, look) {
 
 export async function people(who) {
   if (!who) return;
-  const text = await changed(`/people?who=${encodeURIComponent(who)}`);
+  const text = await changed("people", `/people?who=${encodeURIComponent(who)}`);
   if (text !== null) document.getElementById("people").innerHTML = text;
 }
 
 async function run() {
-  const text = await changed("/run");
+  const text = await changed("run", "/run");
   if (text === null) return;
   const parts = document.createElement("template");
   parts.innerHTML = text;
@@ -37,12 +37,13 @@ async function run() {
   }
 }
 
-// Text that has changed since it was looked at, or null.
-async function changed(address) {
-  const headers = tags.has(address) ? { "If-None-Match": tags.get(address) } : {};
+// Text for a part of the page that does not show it yet, or null.
+async function changed(part, address) {
+  const before = shown.get(part);
+  const headers = before?.address === address ? { "If-None-Match": before.tag } : {};
   const response = await fetch(address, { headers, cache: "no-store" });
   if (response.status !== 200) return null;
-  tags.set(address, response.headers.get("ETag"));
+  shown.set(part, { address, tag: response.headers.get("ETag") });
   return response.text();
 }
 

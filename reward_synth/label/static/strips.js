@@ -38,10 +38,20 @@ export class Strips {
   }
 
   tick() {
+    this.#grow();
     const share = this.#player.time / this.#player.duration;
     for (const strip of this.#strips) {
       strip.firstElementChild.style.left = `${100 * Math.min(share, 1)}%`;
     }
+  }
+
+  // The stretch that was begun, as far as the clips have played.
+  #grow() {
+    if (this.#begun === null || this.isOpen) return;
+    const strip = this.#strips[this.active];
+    const [begin, end] = [this.#begun, this.#player.time].sort((a, b) => a - b);
+    strip.querySelector(".drawn")?.remove();
+    strip.append(this.#stretch({ begin, end }));
   }
 
   activate(place) {
