@@ -2,7 +2,8 @@
 #                   line printed is the run folder. Settings: ARGS="task=ant llm=openai"
 # make test         lint, types and tests
 # make test-extras  tests of the optional extras, which it installs: Stable-Baselines3, CLIP,
-#                   MJX; and a long one: runs of which fifty times something is killed
+#                   MJX, the label page in chromium; and runs in which fifty times something
+#                   is killed
 # make pins         renew constraints.txt from the versions in .venv
 # make clean        remove what the others made, except outputs/
 
@@ -62,5 +63,5 @@ clean:
 
 .venv/.extras: pyproject.toml constraints.txt | .venv/bin/python
 	echo "Installing reward-synth with its extras into .venv; this is done once." >&2
-	$(PIP) -e '.[dev,sb3,clip,mjx]' 'mujoco-mjx[warp]' evalica
+	$(PIP) -e '.[dev,sb3,label,clip,mjx]' 'mujoco-mjx[warp]' evalica playwright
 	touch .venv/.core .venv/.dev $@

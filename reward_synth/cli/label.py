@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reward_synth.cli.arguments import Parser
 from reward_synth.cli.outcome import shorten
-from reward_synth.errors import ConfigError, FeedbackError, RunError, did_you_mean
+from reward_synth.errors import ConfigError, FeedbackError, did_you_mean
 from reward_synth.feedback.journal import Journal
 from reward_synth.search.store import Store
 

@@ -11,6 +11,7 @@ from string import ascii_uppercase
 from reward_synth.errors import FeedbackError
 from reward_synth.feedback.annotations import Annotation, Kind
 from reward_synth.label.desk import Asked, Desk, Turn, words
+from reward_synth.report.words import plural
 
 _QUESTIONS = {
     Kind.PAIR: "Which does it better?",
@@ -49,7 +50,7 @@ class Dialogue:
                 return count
             if turn.waiting:
                 left = max(0, turn.wanted - turn.given)
-                self.say(f"The run waits for {left} more comparisons.")
+                self.say(f"The run waits for {plural(left, 'more comparison')}.")
             if asked.fault:
                 self.say(f"{asked.fault} Skip it.")
             self.show(asked)
@@ -59,6 +60,7 @@ class Dialogue:
                 return count
             if reply == "u":
                 again = self._undo(turn)
+                count -= again is not None
             elif reply.startswith("w "):
                 self._keep(Annotation(self.who, Kind.TEXT, asked.clips, text=reply[2:]))
                 again = asked
@@ -69,7 +71,7 @@ class Dialogue:
                 count += 1
 
     def _reply(self, asked: Asked) -> str:
-        """Return "q", "u", "w " and words, or the name of an answer and, after a blank, a reason."""
+        """Return "q", "u", "w" and words, or the name of an answer and perhaps a reason."""
         letters = ascii_uppercase[: len(asked.clips)].lower()
         names = {letter: str(place) for place, letter in enumerate(letters)}
         names["s"] = "skip"

@@ -8,6 +8,7 @@ from string import ascii_uppercase
 
 from reward_synth.label.desk import Asked, Desk
 from reward_synth.label.dialogue import Dialogue
+from reward_synth.report.words import plural
 
 
 def ask_in_terminal(folder: Path, who: str) -> int:
@@ -27,5 +28,5 @@ def ask_in_terminal(folder: Path, who: str) -> int:
 
     print(f"You are {who}; another name with --who.")
     count = Dialogue(Desk(folder), who, show, ask, print).run()
-    print(f"{count} {'answer' if count == 1 else 'answers'} kept in {folder}.")
+    print(f"{plural(count, 'answer')} kept in {folder}.")
     return 0

@@ -51,6 +51,7 @@ def asked_json(desk: Desk, who: str, asked: Asked | None) -> dict[str, Any] | No
 
 def _exhibit(exhibit: Exhibit, marked: list[Annotation]) -> dict[str, Any]:
     clip = exhibit.clip
+    marked = [one for one in marked if one.candidates == (clip.candidate,)]
     return {
         "clip": asdict(clip),
         "video": f"/clip/{clip.candidate}?v={clip.digest}",
