@@ -63,5 +63,5 @@ clean:
 
 .venv/.extras: pyproject.toml constraints.txt | .venv/bin/python
 	echo "Installing reward-synth with its extras into .venv; this is done once." >&2
-	$(PIP) -e '.[dev,sb3,clip,mjx,deploy]' 'mujoco-mjx[warp]' evalica
+	$(PIP) -e '.[dev,sb3,label,clip,mjx,deploy]' 'mujoco-mjx[warp]' evalica playwright
 	touch .venv/.core .venv/.dev $@

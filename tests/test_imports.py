@@ -21,6 +21,7 @@ LAYERS = (
     ("reward", "sim"),
     ("feedback", "train", "rollout", "looks", "gym", "propose", "deploy"),
     ("search", "report"),
+    ("label",),
     ("cli",),
 )
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
@@ -38,6 +39,7 @@ RECORDS_OF_A_RUN = {
 TEXT_SIDE = (
     "reward_synth.cli.compare",
     "reward_synth.cli.export_policy",
+    "reward_synth.cli.label",
     "reward_synth.cli.progress",
     "reward_synth.cli.run",
     "reward_synth.cli.settings",
@@ -45,6 +47,8 @@ TEXT_SIDE = (
     "reward_synth.cli.verify",
     "reward_synth.deploy.verify",
     "reward_synth.feedback.judge.judge",
+    "reward_synth.label.dialogue",
+    "reward_synth.label.panel",
     "reward_synth.propose.language",
     "reward_synth.propose.llm.openai",
     "reward_synth.propose.offline",

@@ -12,6 +12,7 @@ which are good.
   reward-synth run task=hopper        write, train, compare and improve rewards for a task
   reward-synth run resume=<folder>    continue a run that was stopped
   reward-synth report <folder>        write the page of a run anew, also while it goes on
+  reward-synth label <folder>         say which policies of a run do the task better
   reward-synth tasks                  list the tasks that come along
   reward-synth check <folder>         check a task of your own
   reward-synth compare <reward> <reward>
@@ -32,6 +33,23 @@ REPORT_HELP = """\
 reward-synth report <folder>: write report.html into a run's folder, from what is in it.
 
 A run does that when it ends. Use this to look at one that goes on, or after an update."""
+
+LABEL_HELP = """\
+reward-synth label <folder>: say which of a run's policies do the task better, in a web page.
+
+Several people may, at once, also while the run goes on or waits for them. Everybody has a queue
+of their own; whoever comes back under the same name goes on where they left.
+
+Options:
+  --who <name>      the name that answers are kept under; the page asks for it
+  --host 127.0.0.1  the address to listen on. On any but this machine's own, the printed address
+                    holds a token, and nobody comes in without
+  --port 8765       the port; 0 for any that is free
+  --terminal        no page: prints where the videos are and reads answers
+  --export <file>   write all annotations of the run as JSON lines, and stop
+  --import <file>   take in what --export wrote, all or nothing, and stop
+
+The page needs the label extra: pip install 'reward-synth[label]'. docs/people.md says more."""
 
 TASKS_HELP = """\
 reward-synth tasks: list the tasks that come along, with what a reward may read in each."""
@@ -133,8 +151,9 @@ Settings:
 
 All of it is in <run>/robust/; what it takes is in the run's ledger."""
 
-COMMAND_HELP = {
+_COMMAND_HELP = {
     "report": REPORT_HELP,
+    "label": LABEL_HELP,
     "tasks": TASKS_HELP,
     "check": CHECK_HELP,
     "compare": COMPARE_HELP,
@@ -204,6 +223,11 @@ Everything is written to outputs/<task>/<time>-<id>/, whose path is the last lin
 
 
 _DEFAULT_PRESETS = ("auto", "default", "none")
+
+
+def command_help(command: str) -> str:
+    """Return what a command takes and does."""
+    return run_help() if command == "run" else _COMMAND_HELP[command]
 
 
 def run_help() -> str:

@@ -5,23 +5,29 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from reward_synth import __version__
 from reward_synth.cli.outcome import explain
 from reward_synth.errors import ConfigError, RewardSynthError, did_you_mean
 
-_COMMANDS = (
-    "run",
-    "report",
-    "tasks",
-    "check",
-    "compare",
-    "export-reward",
-    "export",
-    "verify",
-    "stress",
-    "robustify",
-)
+# What runs each command: a function of a module in reward_synth.cli. Each command imports what it
+# needs, so that none waits for another's libraries.
+_COMMANDS = {
+    "run": "run:run",
+    "label": "label:label",
+    "report": "report:write_report",
+    "tasks": "tasks:list_tasks",
+    "check": "tasks:check",
+    "compare": "compare:compare_rewards",
+    "robustify": "robustify:robustify_run",
+    "stress": "stress:stress_policy",
+    "export": "export_policy:export_policy",
+    "verify": "verify:verify_bundle",
+    "export-reward": "export:export_reward",
+}
+# Those that are called with their arguments one by one, and what they take.
+_PLAIN = {"report": ("one run folder",), "tasks": (), "check": ("one task folder or name",)}
 _HELP = ("-h", "--help")
 
 
@@ -46,88 +52,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(arguments: list[str]) -> int:
-    # Each command imports what it needs, so that none waits for another's libraries.
     match arguments:
         case ["--version"]:
             print(f"reward-synth {__version__}")
             return 0
-        case ["run", *rest]:
-            if _wants_help(rest):
-                from reward_synth.cli.help import run_help
-
-                print(run_help())
-                return 0
-            from reward_synth.cli.run import run
-
-            return run(rest)
         case [] | ["-h" | "--help" | "help", *_]:
             from reward_synth.cli.help import MAIN_HELP
 
             print(MAIN_HELP)
             return 0
-        case [
-            (
-                "report"
-                | "tasks"
-                | "check"
-                | "compare"
-                | "export-reward"
-                | "export"
-                | "verify"
-                | "stress"
-                | "robustify"
-            ) as command,
-            *rest,
-        ] if _wants_help(rest):
-            from reward_synth.cli.help import COMMAND_HELP
+        case [command, *rest] if command in _COMMANDS:
+            if _wants_help(rest):
+                from reward_synth.cli.help import command_help
 
-            print(COMMAND_HELP[command])
-            return 0
-        case ["tasks"]:
-            from reward_synth.cli.tasks import list_tasks
+                print(command_help(command))
+                return 0
+            module, _, function = _COMMANDS[command].partition(":")
+            work = getattr(import_module(f"reward_synth.cli.{module}"), function)
+            return work(rest) if command not in _PLAIN else work(*_plain(command, rest))
+    raise ConfigError(f"no command {arguments[0]!r}.{_suggestion(arguments)}")
 
-            return list_tasks()
-        case ["report", folder]:
-            from reward_synth.cli.report import write_report
 
-            return write_report(folder)
-        case ["check", path]:
-            from reward_synth.cli.tasks import check
-
-            return check(path)
-        case ["compare", *rest]:
-            from reward_synth.cli.compare import compare_rewards
-
-            return compare_rewards(rest)
-        case ["export-reward", *rest]:
-            from reward_synth.cli.export import export_reward
-
-            return export_reward(rest)
-        case ["export", *rest]:
-            from reward_synth.cli.export_policy import export_policy
-
-            return export_policy(rest)
-        case ["verify", *rest]:
-            from reward_synth.cli.verify import verify_bundle
-
-            return verify_bundle(rest)
-        case ["stress", *rest]:
-            from reward_synth.cli.stress import stress_policy
-
-            return stress_policy(rest)
-        case ["robustify", *rest]:
-            from reward_synth.cli.robustify import robustify_run
-
-            return robustify_run(rest)
-        case ["report" | "tasks" | "check" as command, *rest]:
-            wanted = {"report": "one run folder", "check": "one task folder or name"}
-            raise ConfigError(
-                f"`reward-synth {command}` takes {wanted.get(command, 'no arguments')}, "
-                f"not {len(rest)}."
-            )
-        case [unknown, *_]:
-            raise ConfigError(f"no command {unknown!r}.{_suggestion(arguments)}")
-    raise AssertionError(arguments)
+def _plain(command: str, arguments: list[str]) -> list[str]:
+    wanted = _PLAIN[command]
+    if len(arguments) != len(wanted):
+        raise ConfigError(
+            f"`reward-synth {command}` takes {' '.join(wanted) or 'no arguments'}, "
+            f"not {len(arguments)}."
+        )
+    return arguments
 
 
 def _wants_help(arguments: list[str]) -> bool:

@@ -135,9 +135,7 @@ def _shape(
     parts = [Markup('<path class="ground" d="{}"/>').format(outline)]
     if look.shade is not None:
         opacity = f"{least + most * look.shade:.2f}"
-        parts.append(
-            Markup('<path class="fill" style="opacity:{}" d="{}"/>').format(opacity, outline)
-        )
+        parts.append(Markup('<path class="fill" opacity="{}" d="{}"/>').format(opacity, outline))
     if look.audited:
         parts.append(
             Markup('<rect class="ring" x="{}" y="{}" width="{}" height="{}" rx="{}"/>').format(
