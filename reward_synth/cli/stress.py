@@ -180,7 +180,7 @@ def _bundle(folder: Path) -> Subject:
         ) from error
     description = json.loads((folder / "deploy.json").read_text(encoding="utf-8"))
     task = task_of(None, description["task"], description["task"]["fingerprint"])
-    session = onnxruntime.InferenceSession(folder / "policy.onnx")
+    session = onnxruntime.InferenceSession((folder / "policy.onnx").read_bytes())
     name = session.get_inputs()[0].name
 
     def act(observation: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ _EPISODES_AHEAD = 16
 _DRAWN_AT_ONCE = 32
 
 # (simulations (b,), numbers of episodes (b, e)) -> arrays (b, e, ...)
-Draw = Callable[[np.ndarray, np.ndarray], Sequence[jax.Array]]
+Draw = Callable[[np.ndarray, np.ndarray], Sequence[jax.Array | np.ndarray]]
 
 
 class EpisodeBank:

@@ -174,7 +174,7 @@ def _draw(task: Task, keys: jax.Array, episodes: np.ndarray) -> tuple[jax.Array,
     home = jnp.asarray(data.qpos), jnp.asarray(data.qvel)
     reset = jax.vmap(task.reset, (0, None, None))
 
-    def drawn(key: jax.Array, numbers: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def drawn(key: jax.Array, numbers: jax.Array | np.ndarray) -> tuple[jax.Array, jax.Array]:
         return reset(jax.vmap(jax.random.fold_in, (None, 0))(key, numbers), *home)
 
     return jax.vmap(drawn)(keys, episodes)

@@ -170,9 +170,10 @@ class CpuCollector:
     def _draw_disturbance(self, policies: Sequence[Policy], iteration: int) -> None:
         """Write normal noise of one standard deviation of each observation, as it was so far."""
         out = self._experience.disturbance
+        assert out is not None
         noise = draw_noise(self._observation_keys, iteration, out.shape[1:])
         spread = np.stack([np.sqrt(policy.observations.variance) for policy in policies])
-        np.multiply(noise, spread[:, None, None], out=out)
+        np.copyto(np.asarray(out), noise * spread[:, None, None])
 
     def retire(self, member: int) -> None:
         """Leave the member's simulations where they are; see ``Collector.retire``."""

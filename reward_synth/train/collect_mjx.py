@@ -140,7 +140,7 @@ def _run(
             "diverged": simulations.diverged,
             "length": length,
         }
-        apart = {
+        apart: dict[str, jax.Array | None] = {
             name: array.reshape(members, envs, *array.shape[1:]) for name, array in seen.items()
         }
         apart["disturbance"] = disturbance
