@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.markup import escape
@@ -13,8 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reward_synth.deploy.stress import NAMES
-from reward_synth.feedback.scores import exceeded
-from reward_synth.randomisation import NOMINAL
+from reward_synth.feedback.scores import exceeded, interval
 from reward_synth.search.candidate import Candidate
 
 if TYPE_CHECKING:
@@ -156,45 +156,41 @@ def _beyond_limits(comparison: Comparison) -> list[Text]:
 
 
 def robustness_table(found: Robustness) -> RenderableType:
-    """One row for the model as it is and for each perturbation, of both kinds of policies."""
-    settings = found.settings
+    """One row for the model as it is, for the worlds of each perturbation, and for all of these."""
+    count = found.settings.trainings
     table = _table()
-    table.add_column("world", no_wrap=True)
-    names = ("nominal", "robustified")
-    for name in names:
-        _add_numbers(table, name, "95% of mean" if settings.trainings > 1 else "95% of episodes")
-    tests = [found.tests[name] for name in names]
-    table.add_row("as the model is", *_fitness_cells([test.nominal for test in tests]))
-    for curves in zip(*(test.curves for test in tests), strict=True):
-        name, unit = NAMES[curves[0].name]
-        for levels in zip(*(curve.levels for curve in curves), strict=True):
-            if levels[0].value != NOMINAL[curves[0].name]:
-                table.add_row(f"{name} {levels[0].value:g} {unit}", *_fitness_cells(levels))
-    count = settings.trainings
+    table.add_column("mean fitness", no_wrap=True)
+    _add_numbers(table, "nominal", "95%", "robustified", "95%", "difference", "95%")
+    tested = {curve.name: curve.levels for curve in found.tests["nominal"].curves}
+    for row in found.rows:
+        cells = []
+        for kind in ("nominal", "robustified"):
+            values = row.fitness[kind]
+            mean = sum(values) / count
+            cells += [short_number(mean), _between(*interval(np.array(values)))]
+        gap, low, high = row.difference
+        ahead = "bold green" if low > 0.0 else "red" if high < 0.0 else ""
+        cells += [short_number(gap), _between(low, high)]
+        table.add_row(_worlds(row.name, tested.get(row.name, ())), *cells, style=ahead)
     heading = (
         f"Robustness of {found.candidate}: {count} training{'s' if count > 1 else ''} of "
-        f"{settings.steps:,} steps each from scratch, {settings.episodes} held-out episodes in "
-        "each world"
-    )
-    gap, low, high = found.difference
-    means = [sum(found.perturbed[name]) / count for name in names]
-    verdict = (
-        f"mean over all perturbed worlds: nominal {short_number(means[0])}, robustified "
-        f"{short_number(means[1])}; difference {short_number(gap)} {_between(low, high)}".rstrip()
+        f"{found.settings.steps:,} steps each from scratch, {found.settings.episodes} held-out "
+        "episodes in each world"
     )
     ranges = ", ".join(f"{n} {low:g} to {high:g}" for n, (low, high) in found.ranges.ranges())
-    legend = Text(f"robustified: trained with {ranges}, as chosen by {found.author}", style="dim")
-    return Group(Text(heading, style="bold"), table, Text.from_markup(verdict), legend)
+    legend = (
+        f"robustified: trained with {ranges}, as chosen by {found.author}\n"
+        "difference: over pairs of trainings that share a seed, and all their worlds"
+    )
+    return Group(Text(heading, style="bold"), table, Text(legend, style="dim"))
 
 
-def _fitness_cells(levels: Sequence[Level]) -> list[str]:
-    """Fitness and interval of each; the better one is bold if the intervals are apart."""
-    cells = []
-    for level in levels:
-        ahead = all(level.low > other.high for other in levels if other is not level)
-        number = short_number(level.fitness)
-        cells += [f"[bold green]{number}[/]" if ahead else number, _between(level.low, level.high)]
-    return cells
+def _worlds(name: str, levels: Sequence[Level]) -> str:
+    if name == "nominal":
+        return "in the model as it is"
+    if name == "all":
+        return "in all perturbed worlds"
+    return f"{NAMES[name][0]}, {levels[0].value:g} to {levels[-1].value:g}"
 
 
 # Up to which distance two rewards are called what; 0.01 is what weights changed by 1% make.

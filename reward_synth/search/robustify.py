@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -68,6 +69,25 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
+class Row:
+    """How both kinds of policies did in some of the worlds.
+
+    Attributes:
+      name: "nominal", a perturbation's, or "all" for all of these together.
+      fitness: for "nominal" and "robustified", each training's mean over these worlds.
+    """
+
+    name: str
+    fitness: Mapping[str, tuple[float, ...]]
+
+    @property
+    def difference(self) -> tuple[float, float, float]:
+        """Robustified minus nominal, with the 95% interval over trainings that share a seed."""
+        gaps = np.subtract(self.fitness["robustified"], self.fitness["nominal"])
+        return float(gaps.mean()), *interval(gaps)
+
+
+@dataclass(frozen=True, slots=True)
 class Robustness:
     """What came of it.
 
@@ -78,9 +98,7 @@ class Robustness:
       author: who chose them: a model's name, or "offline".
       tests: for "nominal" and "robustified", the stress test of its trainings together; its
         intervals are over trainings.
-      perturbed: for each, every training's mean fitness over all perturbed worlds.
-      difference: robustified minus nominal in these, with its 95% interval over the pairs of
-        trainings that share a seed; infinite where there is one.
+      rows: fitness in the model as it is, in the worlds of each perturbation, and in all of these.
     """
 
     candidate: str
@@ -88,8 +106,7 @@ class Robustness:
     ranges: Randomisation
     author: str
     tests: Mapping[str, Stress]
-    perturbed: Mapping[str, tuple[float, ...]]
-    difference: tuple[float, float, float]
+    rows: tuple[Row, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,8 +174,6 @@ class Stage:
 
     def _ask(self, priors: Stress) -> tuple[Randomisation, str]:
         """Have the run's language model choose; the rule does where there is none, or no use."""
-        import os
-
         llm, answers = self.config.llm, self.store.folder / "answers"
         try:
             choice = choose(
@@ -183,13 +198,11 @@ class Stage:
         except ModelError as error:
             self.say(f"no language model answers, so a rule chooses: {error}")
             return offline_ranges(priors), "offline"
-        if not isinstance(answer, Completion):
-            problem: Randomisation | str = answer.reason
-        else:
-            problem = parse_ranges(answer.text, priors)
-            if isinstance(problem, Randomisation):
-                return problem, answer.model
-        self.say(f"the language model's answer is of no use ({problem}), so a rule chooses")
+        answered = isinstance(answer, Completion)
+        found = parse_ranges(answer.text, priors) if answered else answer.reason
+        if isinstance(found, Randomisation):
+            return found, model.name
+        self.say(f"the language model's answer is of no use ({found}), so a rule chooses")
         return offline_ranges(priors), "offline"
 
     def _train(self, kind: str, ranges: Randomisation | None) -> list[Policy]:
@@ -284,20 +297,20 @@ def compare(
     tests: Mapping[str, Sequence[Stress]],
 ) -> Robustness:
     """Put each training's stress test together, and set the one kind beside the other."""
-    perturbed = {
-        kind: tuple(float(np.mean([x.fitness for _, x in one.levels()])) for one in mine)
-        for kind, mine in tests.items()
-    }
-    gaps = np.subtract(perturbed["robustified"], perturbed["nominal"])
-    return Robustness(
-        candidate=candidate,
-        settings=settings,
-        ranges=ranges,
-        author=author,
-        tests={kind: pooled(mine) for kind, mine in tests.items()},
-        perturbed=perturbed,
-        difference=(float(gaps.mean()), *interval(gaps)),
+    names = ("nominal", *(curve.name for curve in tests["nominal"][0].curves), "all")
+    rows = tuple(
+        Row(name, {kind: tuple(_mean(one, name) for one in mine) for kind, mine in tests.items()})
+        for name in names
     )
+    together = {kind: pooled(mine) for kind, mine in tests.items()}
+    return Robustness(candidate, settings, ranges, author, together, rows)
+
+
+def _mean(test: Stress, name: str) -> float:
+    """Return a policy's mean fitness over the worlds of a row."""
+    if name == "nominal":
+        return test.nominal.fitness
+    return float(np.mean([x.fitness for other, x in test.levels() if name in ("all", other)]))
 
 
 def pooled(tests: Sequence[Stress]) -> Stress:
@@ -342,14 +355,11 @@ def in_words(ranges: Randomisation) -> str:
 
 def to_json(found: Robustness) -> dict[str, Any]:
     """Return a JSON-ready dictionary."""
-    tests = {kind: test.to_json() for kind, test in found.tests.items()}
-    low, high = (x if np.isfinite(x) else None for x in found.difference[1:])
     return {
         "candidate": found.candidate,
         "settings": asdict(found.settings),
         "ranges": asdict(found.ranges),
         "author": found.author,
-        "perturbed": dict(found.perturbed),
-        "difference": [found.difference[0], low, high],
-        "tests": tests,
+        "rows": [asdict(row) for row in found.rows],
+        "tests": {kind: test.to_json() for kind, test in found.tests.items()},
     }
