@@ -15,10 +15,10 @@ start to hop when its sensors come back.
 
 What a stop commands, joint by joint: no effort where efforts are commanded, zero where
 velocities are, and where positions are, the position that was measured last while all was
-well: the joint is held where it is, and does not jump to a pose. This is all that a policy's
-process can promise. Without effort a standing robot falls, and a process that has died
-commands nothing at all, so the robot's own controller needs a damping mode and a timeout of
-its own beneath this.
+well: the joint is held where it is. (If no good reading ever came, that is the home pose.)
+This is all that a policy's process can promise. Without effort a standing robot falls, and a
+process that has died commands nothing at all, so the robot's own controller needs a damping
+mode and a timeout of its own beneath this.
 """
 
 from __future__ import annotations
