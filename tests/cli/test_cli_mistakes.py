@@ -86,7 +86,7 @@ def test_a_mistake_in_the_last_of_many_runs_shows_before_the_first(
     [
         (["task=hopper"], "Did you mean `reward-synth run task=hopper`?"),
         (["taks"], "no command 'taks'. Did you mean 'tasks'?"),
-        (["fly"], "The commands are run, report, tasks, check, compare, export-reward, export, verify."),
+        (["fly"], "The commands are run, report, tasks, check, compare, export-reward, export, v"),
         (["check"], "takes one task folder or name, not 0."),
         (["tasks", "x"], "takes no arguments, not 1."),
         (["report"], "takes one run folder, not 0."),
