@@ -77,7 +77,7 @@ class Archive:
         return tuple(c for c in comparisons(self.said) if {c.first, c.second} <= known)
 
     def _ranking(self) -> Ranking:
-        ids, pairs = [c.id for c in self.scored], self.compared
+        ids, pairs = list(dict.fromkeys(c.id for c in self.scored)), self.compared
         if self.rank_for is None or not pairs:
             return rank(pairs, ids)
         tastes = find_tastes(pairs, np.random.default_rng(len(pairs)))

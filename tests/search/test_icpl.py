@@ -142,7 +142,8 @@ def test_most_decide_and_the_first_where_they_are_even():
     cat = choice("cat", Kind.BEST, ids, "g00c02")
 
     def named(*said, **more):
-        return Icpl().best(replace(found, said=said, **more)).id
+        (named,) = set(ids) - set(Icpl().question(replace(found, said=said, **more)).candidates)
+        return named
 
     assert named(ann) == named(ann, ben) == "g00c01"
     assert named(ann, ben, cat) == "g00c02"
