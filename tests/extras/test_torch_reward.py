@@ -19,17 +19,8 @@ from reward_synth.records import RewardProgram, TracedReward
 from reward_synth.reward.parse import parse
 from reward_synth.reward.trace import trace
 from reward_synth.task import bundled_tasks, load_task
-from tests.extras.torch_checks import (
-    TOP,
-    WEIGHTS,
-    assert_close,
-    assert_same,
-    batch_of,
-    fields_of,
-    module_of,
-    scripted,
-    traced_function,
-)
+from tests.extras.expressions import TOP, WEIGHTS, batch_of, traced_function
+from tests.extras.torch_checks import assert_close, assert_same, fields_of, module_of, scripted
 
 by_task = pytest.mark.parametrize("name", bundled_tasks())
 
