@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ from reward_synth.search.candidate import Candidate
 from reward_synth.search.store import Store
 
 _HERE = Path(__file__).resolve().parent
+_MOMENT_S = 15.0
 _ENOUGH = 5  # pairs that two have both judged before their agreement is worth a number
 
 
@@ -80,6 +83,7 @@ class Panel:
         )
         self._environment.globals.update(plural=words.plural, between=words.between)
         self._kept: dict[str, tuple[object, str]] = {}
+        self._left: dict[str, tuple[float, AnswersLeft]] = {}
 
     def page(self) -> str:
         """Return the page itself, which its script fills."""
@@ -100,10 +104,13 @@ class Panel:
             asked, state = inquiry(store), (len(store.journal), len(store.candidates()))
         if asked is None:
             return ""
+        left = self._answers_left(asked, who)
         return self._remembered(
             f"people {who}",
-            (state, asked.generation),
-            lambda: self._render("people.html.j2", crowd=crowd(asked, who), who=who, least=_ENOUGH),
+            (state, asked.generation, left),
+            lambda: self._render(
+                "people.html.j2", crowd=crowd(asked, who, left), who=who, least=_ENOUGH
+            ),
         )
 
     def candidate(self, id: str) -> str | None:
@@ -126,6 +133,14 @@ class Panel:
             legend=nodes.LEGEND if is_large(run.candidates) else (),
         )
 
+    def _answers_left(self, asked: Inquiry, who: str) -> AnswersLeft:
+        """Return how much is left to say, as of now or a moment ago: it takes long to estimate."""
+        when, left = self._left.get(who, (-math.inf, None))
+        if left is None or time.monotonic() - when > _MOMENT_S:
+            left = asked.left(who)
+            self._left[who] = time.monotonic(), left
+        return left
+
     def _render(self, template: str, **content: Any) -> str:  # noqa: ANN401
         return self._environment.get_template(template).render(content)
 
@@ -143,8 +158,8 @@ def measure(run: Run) -> str:
     return "fitness" if run.config.get("feedback", {}).get("fitness", True) else "preference"
 
 
-def crowd(asked: Inquiry, who: str) -> Crowd:
-    """Return what annotators have said, as one of them sees it."""
+def crowd(asked: Inquiry, who: str, left: AnswersLeft) -> Crowd:
+    """Return what annotators have said, as one of them sees it, with what is left to say."""
     pairs, said = asked.archive.compared, asked.archive.said
     repeats, agreements = consistency(pairs), concords(pairs)
     reliability = asked.archive.preferred.reliability
@@ -161,7 +176,7 @@ def crowd(asked: Inquiry, who: str) -> Crowd:
             for name in names
         ),
         concord(pairs),
-        asked.left(who),
+        left,
     )
 
 

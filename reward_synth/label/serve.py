@@ -44,8 +44,7 @@ def serve(
         doors = Doors.to(host, bound)
         say(address(host, bound, doors.token, who))
         app = create_app(folder, doors)
-        # Pages poll, so that there is nothing to wait for when the server is to stop.
-        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)
+        config = uvicorn.Config(app, log_level="warning")
         uvicorn.Server(config).run(sockets=[sock])
 
 

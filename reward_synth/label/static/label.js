@@ -10,6 +10,7 @@ import { Strips } from "./strips.js";
 
 const byId = (id) => document.getElementById(id);
 const LETTERS = "ABCDEFGHIJ";
+const GLANCE_MS = 300;
 const QUESTIONS = {
   pair: "Which does it better?",
   best: "Which does it best?",
@@ -90,9 +91,12 @@ function mended(question) {
   return !question || !same(question, asked) || faults(question) !== faults(asked);
 }
 
+// While the clips are looked at; whoever answers at a glance waits for the server instead.
 async function lookAhead() {
   const shown = asked;
   ahead = { asked: null, then: {} };
+  await new Promise((resolve) => setTimeout(resolve, GLANCE_MS));
+  if (asked !== shown) return;
   const response = await fetch(`/ahead?who=${encodeURIComponent(who)}`).catch(() => null);
   if (!response?.ok || asked !== shown) return;
   ahead = await response.json();
@@ -187,6 +191,7 @@ function button(answer, text, key, kind) {
   const made = document.createElement("button");
   made.type = "button";
   made.className = kind;
+  made.disabled = kind.includes("choice"); // until there is something to see
   made.dataset.answer = answer;
   const hint = document.createElement("kbd");
   hint.textContent = key;
@@ -263,7 +268,6 @@ function wait() {
 function heard(record, found) {
   turn = found;
   showProgress(turn);
-  people(who).catch(() => {});
   if (record.kind === "undo") {
     const back = undoing.get(record.id);
     if (back) show(back);

@@ -21,7 +21,7 @@ def served(folder: Path, port: int = 0, doors: Doors | None = None) -> Iterator[
     with listening("127.0.0.1", port) as sock:
         port = sock.getsockname()[1]
         app = create_app(folder, doors or Doors.to("127.0.0.1", port))
-        config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(app, log_level="error")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
         thread.start()

@@ -78,7 +78,7 @@ def test_everything_has_a_name(address, open_page):
     )
     assert nameless == []
     assert page.get_by_role("button", name="A is better").count() == 1
-    assert page.get_by_label("Clip A").count() == 1
+    assert page.get_by_label("Clip A", exact=True).count() == 1
     assert page.locator("[role=status][aria-live=polite]").count() == 1
     assert page.locator("html[lang=en]").count() == 1
     assert page.evaluate("document.querySelectorAll('h1').length") == 1

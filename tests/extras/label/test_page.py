@@ -181,7 +181,9 @@ def test_two_people_have_queues_of_their_own(address, run, open_page):
 def test_the_next_question_does_not_wait_for_a_slow_network(address, run, open_page):
     page = open_page(address, faults=True)
     held = []
-    page.wait_for_load_state("networkidle")  # what comes next is there
+    loaded = "performance.getEntriesByType('resource').filter((e) => e.name.includes('/clip/'))"
+    until(page, f"new Set({loaded}.map((e) => e.name)).size >= 3")  # what comes next is there
+    page.wait_for_timeout(300)
     page.route("**/say", lambda route: held.append(route))
     page.route("**/clip/*", lambda route: (time.sleep(0.5), route.continue_()))
     before = press(page, "ArrowLeft")
@@ -206,9 +208,9 @@ def test_nothing_can_be_answered_before_it_can_be_seen(address, run, open_page):
     page.wait_for_timeout(200)
     assert page.locator("#answers .choice:enabled").count() == 0
     assert said(run) == []
-    page.unroute("**/clip/*")
     for route in held:
         route.continue_()
+    page.unroute("**/clip/*")
     ready(page)
 
 
