@@ -96,6 +96,7 @@ class Desk:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._gallery = Gallery(folder)
+        self._known: tuple[object, Inquiry | None] = (None, None)
 
     def turn(self, who: str, *more: Annotation) -> Turn | None:
         """Return what somebody is asked next; None before anything was trained.
@@ -138,9 +139,17 @@ class Desk:
         return asked, {name: then and self._asked(then, who) for name, then in futures.items()}
 
     def inquiry(self, *more: Annotation) -> Inquiry | None:
-        """Return what the run asks just now; see ``search.asking``."""
+        """Return what the run asks just now; see ``search.asking``.
+
+        While nothing was said or done it is the same one: pages look every few seconds.
+        """
         with Store.read(self.folder) as store:
-            return inquiry(store, *more)
+            if more:
+                return inquiry(store, *more)
+            state = len(store.journal), len(store.ledger()), len(store.events())
+            if state != self._known[0]:
+                self._known = state, inquiry(store)
+            return self._known[1]
 
     def marked(self, who: str, clips: Sequence[Clip]) -> list[Annotation]:
         """Return what somebody has said of single clips: segments and words that hold."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +15,17 @@ from markupsafe import Markup
 from reward_synth.feedback.annotations import CHOICES, Annotation, Kind
 from reward_synth.feedback.crowd import Concord, Consistency, concord, concords, consistency
 from reward_synth.feedback.queries import AnswersLeft
-from reward_synth.label.desk import LONGEST_NAME
+from reward_synth.label.desk import LONGEST_NAME, Desk
 from reward_synth.report import nodes, programs, words
 from reward_synth.report.curves import drawings
 from reward_synth.report.run import Run, read_run
 from reward_synth.report.tree import family_tree, is_large
-from reward_synth.search.asking import Inquiry, inquiry
+from reward_synth.search.asking import Inquiry
 from reward_synth.search.candidate import Candidate
 from reward_synth.search.store import Store
 
 _HERE = Path(__file__).resolve().parent
-_MOMENT_S = 15.0
+_MOMENT_S = 15.0  # for which an estimate of what is left to say is good enough
 _ENOUGH = 5  # pairs that two have both judged before their agreement is worth a number
 
 
@@ -36,7 +35,7 @@ class Annotator:
 
     Attributes:
       name: a person's, a model's or a teacher's.
-      choices, skips, remarks: that hold; remarks are words and marked segments.
+      choices, remarks: that hold; remarks are words and marked segments.
       consistency: of what they said of the same pair twice.
       reliability: as the ranking has learned it; None before they compared anything.
       agreement: with the one who looks; None with themselves and where they share no pair.
@@ -44,7 +43,6 @@ class Annotator:
 
     name: str
     choices: int
-    skips: int
     remarks: int
     consistency: Consistency | None
     reliability: float | None
@@ -66,11 +64,31 @@ class Crowd:
     left: AnswersLeft
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What an annotator was told last about all others.
+
+    Attributes:
+      asked: of which state of the run.
+      text: the part of the page.
+      left: what is left to say.
+      left_of: of which state of the run that is.
+      when: it was estimated.
+    """
+
+    asked: Inquiry
+    text: str
+    left: AnswersLeft
+    left_of: Inquiry
+    when: float
+
+
 class Panel:
     """Renders parts of the page; what has not changed is not computed again."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._folder = desk.folder
         self._environment = Environment(
             loader=FileSystemLoader([_HERE / "templates", _HERE.parent / "report"]),
             autoescape=True,
@@ -81,9 +99,11 @@ class Panel:
         self._environment.filters.update(
             number=words.number, percent=words.percent, count=words.count
         )
-        self._environment.globals.update(plural=words.plural, between=words.between)
-        self._kept: dict[str, tuple[object, str]] = {}
-        self._left: dict[str, tuple[float, AnswersLeft]] = {}
+        self._environment.globals.update(
+            plural=words.plural, between=words.between, sign=nodes.sign
+        )
+        self._run: tuple[object, str] = (None, "")
+        self._people: dict[str, _Seen] = {}
 
     def page(self) -> str:
         """Return the page itself, which its script fills."""
@@ -96,22 +116,30 @@ class Panel:
         """Return the state of the run: the generation, the best reward, the tree."""
         with Store.read(self._folder) as store:
             state = len(store.events()), len(store.ledger()), store.candidates(), len(store.journal)
-        return self._remembered("run", state, lambda: self._run(read_run(self._folder)))
+        before, text = self._run
+        if before != state:
+            text = self._state(read_run(self._folder))
+            self._run = state, text
+        return text
 
     def people(self, who: str) -> str:
-        """Return who has said how much, how far they agree, and what is left to say."""
-        with Store.read(self._folder) as store:
-            asked, state = inquiry(store), (len(store.journal), len(store.candidates()))
+        """Return who has said how much, how far they agree, and what is left to say.
+
+        What is left takes long to estimate: it may be that of a moment ago.
+        """
+        asked, seen, now = self._desk.inquiry(), self._people.get(who), time.monotonic()
         if asked is None:
             return ""
-        left = self._answers_left(asked, who)
-        return self._remembered(
-            f"people {who}",
-            (state, asked.generation, left),
-            lambda: self._render(
-                "people.html.j2", crowd=crowd(asked, who, left), who=who, least=_ENOUGH
-            ),
-        )
+        if seen is None or (seen.left_of is not asked and now - seen.when > _MOMENT_S):
+            left = asked.left(who)
+            seen = _Seen(asked, self._crowd(asked, who, left), left, asked, now)
+        elif seen.asked is not asked:
+            seen = replace(seen, asked=asked, text=self._crowd(asked, who, seen.left))
+        self._people[who] = seen
+        return seen.text
+
+    def _crowd(self, asked: Inquiry, who: str, left: AnswersLeft) -> str:
+        return self._render("people.html.j2", crowd=crowd(asked, who, left), who=who, least=_ENOUGH)
 
     def candidate(self, id: str) -> str | None:
         """Return what is known of a candidate, None if there is no such one."""
@@ -119,7 +147,7 @@ class Panel:
         found = next((c for c in run.candidates if c.id == id), None)
         return None if found is None else self._render("candidate.html.j2", **_about(run, found))
 
-    def _run(self, run: Run) -> str:
+    def _state(self, run: Run) -> str:
         best, settings = run.best, run.config.get("search", {})
         return self._render(
             "run.html.j2",
@@ -133,24 +161,8 @@ class Panel:
             legend=nodes.LEGEND if is_large(run.candidates) else (),
         )
 
-    def _answers_left(self, asked: Inquiry, who: str) -> AnswersLeft:
-        """Return how much is left to say, as of now or a moment ago: it takes long to estimate."""
-        when, left = self._left.get(who, (-math.inf, None))
-        if left is None or time.monotonic() - when > _MOMENT_S:
-            left = asked.left(who)
-            self._left[who] = time.monotonic(), left
-        return left
-
     def _render(self, template: str, **content: Any) -> str:  # noqa: ANN401
         return self._environment.get_template(template).render(content)
-
-    def _remembered(self, name: str, state: object, make: Callable[[], str]) -> str:
-        """Return what was made last, if it was in the same state."""
-        before, text = self._kept.get(name, (None, ""))
-        if before != state:
-            text = make()
-            self._kept[name] = state, text
-        return text
 
 
 def measure(run: Run) -> str:
@@ -180,10 +192,10 @@ def crowd(asked: Inquiry, who: str, left: AnswersLeft) -> Crowd:
     )
 
 
-def _counts(said: Iterable[Annotation]) -> tuple[int, int, int]:
+def _counts(said: Iterable[Annotation]) -> tuple[int, int]:
     kinds = Counter(one.kind for one in said)
     choices = sum(kinds[kind] for kind in (*CHOICES, Kind.RANKING))
-    return choices, kinds[Kind.SKIP], kinds[Kind.TEXT] + kinds[Kind.SEGMENT]
+    return choices, kinds[Kind.TEXT] + kinds[Kind.SEGMENT]
 
 
 def _about(run: Run, candidate: Candidate) -> dict[str, Any]:

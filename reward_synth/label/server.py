@@ -35,7 +35,8 @@ def create_app(folder: Path, doors: Doors) -> Guard:
       doors: who may come in.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    desk, panel, statics = Desk(folder), Panel(folder), _statics()
+    desk, statics = Desk(folder), _statics()
+    panel = Panel(desk)
 
     @app.exception_handler(RewardSynthError)
     def refused(_: Request, error: RewardSynthError) -> Response:

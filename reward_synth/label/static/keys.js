@@ -1,6 +1,7 @@
 // What keys do. Keys that are held down step through time, and answer once.
 
-const ANSWERS = { arrowleft: "0", arrowright: "1", arrowdown: "tie", "=": "tie", t: "tie", s: "skip" };
+const ANSWERS = { arrowdown: "tie", "=": "tie", t: "tie", s: "skip" };
+const SIDES = { arrowleft: "0", arrowright: "1" }; // of two
 
 // acts: by key, what it does; answer(name): gives an answer; undo(): takes the last one back.
 export function listen({ acts, stepping, answer, escape, asked }) {
@@ -26,7 +27,8 @@ export function listen({ acts, stepping, answer, escape, asked }) {
   });
 
   function actOf(key, repeated) {
-    const name = ANSWERS[key] ?? (/^[1-9]$/.test(key) ? `${Number(key) - 1}` : undefined);
+    const sides = asked()?.clips.length === 2 ? SIDES : {};
+    const name = ANSWERS[key] ?? sides[key] ?? (/^[1-9]$/.test(key) ? `${Number(key) - 1}` : undefined);
     if (asked() && stepping[key]) return stepping[key];
     const act = name === undefined ? acts[key] : asked() && (() => answer(name));
     return act && repeated ? () => {} : act;

@@ -1,9 +1,10 @@
 // The question, its answers, and what comes next. An answer is shown as given at once: the next
 // clips are there already, and the answer travels while they play.
 
+import { enableAnswers, showAnswers } from "./answers.js";
 import { listen } from "./keys.js";
 import { people, watch } from "./live.js";
-import { newId, Outbox } from "./outbox.js";
+import { newId, Outbox, recall, remember } from "./outbox.js";
 import { Player } from "./player.js";
 import { showProgress, showUnsaved } from "./progress.js";
 import { Strips } from "./strips.js";
@@ -32,7 +33,7 @@ const undoing = new Map(); // id of a record that takes back -> the question it 
 
 function enter(name) {
   who = name.trim().replace(/\s+/g, " ");
-  localStorage.setItem("reward-synth-label-who", who);
+  remember("reward-synth-label-who", who);
   const here = new URL(location);
   here.searchParams.set("who", who);
   history.replaceState(null, "", here);
@@ -126,7 +127,7 @@ function show(question) {
   byId("clips").replaceChildren(...figures);
   strips.show(figures, question.clips.map((_, place) => LETTERS[place]));
   player.show(question.clips.filter((c) => !c.fault).map((c) => player.load(c.video)));
-  showAnswers();
+  showAnswers(question, LETTERS);
   showAbout();
   question.clips.forEach((_, place) => showMarks(place));
 }
@@ -168,37 +169,6 @@ function again(clip) {
 
 const faulty = () => asked.clips.some((clip) => clip.fault || clip.broken);
 
-function showAnswers() {
-  const pair = asked.kind === "pair";
-  const word = { pair: "better", best: "best", worst: "worst" }[asked.kind];
-  const choices = asked.clips.map((_, place) => {
-    const key = pair ? "←→"[place] : `${place + 1}`;
-    return button(`${place}`, `${LETTERS[place]} is ${pair ? word : `the ${word}`}`, key, "choice");
-  });
-  if (pair) choices.splice(1, 0, button("tie", "alike", "↓", "choice tie"));
-  const row = document.createElement("div");
-  row.className = `choices n${choices.length}`;
-  row.append(...choices);
-  const others = document.createElement("div");
-  others.className = "others";
-  others.append(button("skip", "Skip", "S", ""), button("undo", "Undo", "U", ""));
-  const focused = document.activeElement?.dataset?.answer;
-  byId("answers").replaceChildren(row, others);
-  if (focused) byId("answers").querySelector(`[data-answer="${focused}"]`)?.focus();
-}
-
-function button(answer, text, key, kind) {
-  const made = document.createElement("button");
-  made.type = "button";
-  made.className = kind;
-  made.disabled = kind.includes("choice"); // until there is something to see
-  made.dataset.answer = answer;
-  const hint = document.createElement("kbd");
-  hint.textContent = key;
-  made.append(text, " ", hint);
-  return made;
-}
-
 byId("answers").addEventListener("click", (event) => {
   const name = event.target.closest("button")?.dataset.answer;
   if (name === "undo") undo();
@@ -211,7 +181,7 @@ function tick() {
   const able = Boolean(since) && !faulty();
   if (able !== enabled) {
     enabled = able;
-    for (const choice of document.querySelectorAll("#answers .choice")) choice.disabled = !able;
+    enableAnswers(able);
     byId("stage").setAttribute("aria-busy", String(!since && !faulty()));
   }
   byId("seek").max = player.duration.toFixed(2);
@@ -420,7 +390,7 @@ const letter = () => LETTERS[strips.active];
 // ---- begin
 
 const given =
-  new URL(location).searchParams.get("who") ?? localStorage.getItem("reward-synth-label-who");
+  new URL(location).searchParams.get("who") ?? recall("reward-synth-label-who");
 if (given?.trim()) enter(given);
 else askName();
 watch(() => who, look);

@@ -9,8 +9,27 @@ export function newId() {
   return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+// What this browser keeps for this address; null where it keeps nothing.
+export function recall(key) {
+  try {
+    return localStorage.getItem(key);
+  } catch {
+    return null;
+  }
+}
+
+export function remember(key, text) {
+  try {
+    localStorage.setItem(key, text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 export class Outbox {
   #key;
+  #here = null; // where the browser keeps nothing, this page does
   #sending = null;
   #failures = 0;
   #heard;
@@ -26,11 +45,7 @@ export class Outbox {
   }
 
   get waiting() {
-    try {
-      return JSON.parse(localStorage.getItem(this.#key) ?? "[]");
-    } catch {
-      return [];
-    }
+    return this.#here ?? JSON.parse(recall(this.#key) ?? "[]");
   }
 
   get failing() {
@@ -50,7 +65,7 @@ export class Outbox {
   }
 
   #keep(records) {
-    localStorage.setItem(this.#key, JSON.stringify(records));
+    this.#here = remember(this.#key, JSON.stringify(records)) ? null : records;
     this.#changed();
   }
 

@@ -106,6 +106,10 @@ def test_no_mouse_is_needed(address, run, open_page):
     settle(page)
     (kept,) = said(run)
     assert kept.answer == ()
+    ready(page)
+    page.keyboard.press("Space")  # the focus is where it was
+    settle(page)
+    assert len(said(run)) == 2
     assert page.get_attribute("#play", "aria-label") == "Pause"
 
 

@@ -131,6 +131,7 @@ def test_the_best_of_six_and_then_the_worst(tmp_path, open_page):
         assert page.inner_text("#question") == "Which does it best?"
         assert page.locator("#clips figure").count() == 6
         page.keyboard.press("ArrowDown")  # no tie among six
+        page.keyboard.press("ArrowLeft")  # and no sides
         best = press(page, "3")
         until(page, "document.querySelector('#question').textContent.includes('worst')")
         worst = shown(page)

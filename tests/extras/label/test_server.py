@@ -320,7 +320,8 @@ def test_who_has_said_what_is_told(client, run):
     assert len(standing(said(run))) == 12
 
 
-def test_how_much_is_left_to_ask_is_told(client):
+def test_how_much_is_left_to_ask_is_told(client, monkeypatch):
+    monkeypatch.setattr("reward_synth.label.panel._MOMENT_S", 0.0)
     text = client.get("/people", params={"who": "Ada"}).text
     assert "more answers of yours" in text
     assert "would settle who is best" in text
