@@ -69,6 +69,8 @@ def test_the_content_is_inside(archives: tuple[Path, Path]) -> None:
         "reward_synth/_bundled/prompts/initial.md",
         "reward_synth/conf/config.yaml",
         "reward_synth/conf/llm/offline.yaml",
+        "reward_synth/label/static/label.js",
+        "reward_synth/label/templates/label.html.j2",
     ):
         assert inside in names
     assert {name.split("/")[0].split("-")[0] for name in names} == {"reward_synth"}

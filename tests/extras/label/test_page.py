@@ -242,6 +242,19 @@ def test_answers_survive_a_page_that_is_closed(address, run, open_page):
     assert [one.answer for one in said(run)] == [(before[0],)]
 
 
+def test_a_browser_that_keeps_nothing_still_sends(address, run, open_page, browser):
+    context = browser.new_context()
+    context.add_init_script(
+        "for (const name of ['getItem', 'setItem']) Storage.prototype[name] = () => {"
+        " throw new DOMException('no', 'SecurityError'); };"
+    )
+    page = open_page(address, context=context)
+    press(page, "ArrowLeft")
+    press(page, "ArrowRight")
+    until(page, "document.querySelector('#progress').innerText.includes('2 of 5')")
+    assert len(said(run)) == 2
+
+
 def test_an_answer_whose_receipt_was_lost_is_heard_once(address, run, open_page):
     page = open_page(address, faults=True)
     sent = []

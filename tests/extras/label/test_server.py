@@ -320,6 +320,26 @@ def test_who_has_said_what_is_told(client, run):
     assert len(standing(said(run))) == 12
 
 
+def test_whoever_contradicts_themselves_is_kept_and_told(client, run):
+    given = record(client)
+    client.post("/say", json=given)
+    other = [
+        clip["candidate"] for clip in given["shown"] if clip["candidate"] != given["answer"][0]
+    ]
+    client.post("/say", json={**given, "id": f"{ID}-again", "answer": other})
+    assert len(standing(said(run))) == 2
+    text = client.get("/people", params={"who": "Ada"}).text
+    assert "You said something else the second time in 1.00 of 1 repeated answer." in text
+    text = client.get("/people", params={"who": "Bob"}).text
+    assert "Ada said something else" in text
+
+
+def test_the_tree_of_a_large_run_has_a_legend(tmp_path):
+    run = begin(tmp_path / "large", 50)
+    with served(run) as address:
+        assert 'class="legend"' in httpx2.get(f"{address}/run").text
+
+
 def test_how_much_is_left_to_ask_is_told(client, monkeypatch):
     monkeypatch.setattr("reward_synth.label.panel._MOMENT_S", 0.0)
     text = client.get("/people", params={"who": "Ada"}).text
