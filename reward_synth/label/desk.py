@@ -74,6 +74,7 @@ class Turn:
       waiting: whether the run does not go on without answers.
       can_stop: whether it does if somebody says that it is enough.
       heeded: whether the run makes anything of answers at all.
+      over: whether the search has ended.
       wanted, given: comparisons after this generation, by all together.
       choices: that this annotator made in the whole run.
       last: what they said last that holds, None if nothing does.
@@ -84,6 +85,7 @@ class Turn:
     waiting: bool
     can_stop: bool
     heeded: bool
+    over: bool
     wanted: int
     given: int
     choices: int
@@ -108,6 +110,8 @@ class Desk:
         inquiry = self.inquiry(*more)
         if inquiry is None:
             return None
+        with Store.read(self.folder) as store:
+            over = store.get("best") is not None
         own = [said for said in inquiry.archive.said if said.who == who]
         waiting = inquiry.waiting and not inquiry.done
         fresh = (*inquiry.fresh, Annotation(who, Kind.ENOUGH))
@@ -117,6 +121,7 @@ class Desk:
             waiting,
             waiting and replace(inquiry, fresh=fresh).done,
             inquiry.config.feedback.source != "none",
+            over,
             inquiry.wanted,
             inquiry.given,
             sum(said.kind in CHOICES for said in own),

@@ -21,6 +21,7 @@ def turn_json(desk: Desk, who: str) -> dict[str, Any] | None:
         "waiting": turn.waiting,
         "can_stop": turn.can_stop,
         "heeded": turn.heeded,
+        "over": turn.over,
         "wanted": turn.wanted,
         "given": turn.given,
         "choices": turn.choices,

@@ -9,6 +9,7 @@ import pytest
 from reward_synth.errors import FeedbackError
 from reward_synth.feedback.annotations import Annotation, Clip, Kind, standing
 from reward_synth.label.desk import Desk, named
+from reward_synth.search.store import Store
 from tests.label.labelled_run import begin, generation, said
 
 ID = "0123456789abcdef"
@@ -141,6 +142,14 @@ def test_enough_is_enough(run):
     assert desk.take(Annotation("Ada", Kind.ENOUGH, id=ID))
     assert not desk.turn("Ada").waiting
     assert not desk.turn("Ada").can_stop
+
+
+def test_the_end_of_the_search_is_known(run):
+    desk = Desk(run)
+    assert not desk.turn("Ada").over
+    with Store.open(run) as store:
+        store.put("best", "g00c01")
+    assert desk.turn("Ada").over
 
 
 def test_the_best_and_then_the_worst_of_six_come_down_to_pairs(tmp_path):

@@ -116,7 +116,9 @@ function show(question) {
   if (!question) {
     player.show([]);
     byId("question").textContent = turn ? "Nothing to ask you just now" : "Nothing to show yet";
-    byId("nothing").textContent = turn
+    byId("nothing").textContent = turn?.over
+      ? "You have compared all that there is. Thank you."
+      : turn
       ? "What the next generation brings is shown here by itself; this page may stay open, or be opened again tomorrow."
       : "The first policies are in training. They are shown here by themselves when there are two.";
     return;

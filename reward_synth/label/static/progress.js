@@ -16,8 +16,9 @@ export function showProgress(turn) {
   byId("enough").hidden = !turn.can_stop;
 }
 
-function stand({ waiting, heeded, wanted, given }) {
+function stand({ waiting, heeded, over, wanted, given }) {
   if (waiting) return `The run waits for ${plural(Math.max(0, wanted - given), "more comparison")}.`;
+  if (over) return "The search has ended. What you say now is kept, and decides nothing.";
   if (heeded) return "The run does not wait. What you say now counts after the next generation.";
   return "This run goes by fitness alone: answers are kept, and decide nothing.";
 }

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from reward_synth.feedback.annotations import Kind, standing
+from reward_synth.search.store import Spent, Store
 from tests.extras.label.conftest import press, ready, settle, shown, until
 from tests.extras.label.serving import served
 from tests.label.labelled_run import begin, film, generation, said
@@ -300,6 +301,18 @@ def test_the_run_stands_beside_it_and_goes_on(address, run, open_page):
         page,
         "document.querySelector('#run-best').textContent.includes('6 candidates in 2 generations')",
     )
+
+
+def test_after_the_search_people_are_told_that_it_has_ended(tmp_path, open_page):
+    run = begin(tmp_path / "run", 2)
+    with Store.open(run) as store:
+        store.put("best", "g00c01")
+        store.finish_job("gen_00/hear", {"upto": 0, "remarks": {}}, "asking", Spent())
+    with served(run) as address:
+        page = open_page(address)
+        assert "The search has ended." in page.inner_text("#progress")
+        page.keyboard.press("ArrowLeft")
+        page.wait_for_selector("text=You have compared all that there is.")
 
 
 def test_enough_is_said_by_a_click(address, run, open_page):
