@@ -16,7 +16,11 @@ import pytest
 from reward_synth.label.desk import Desk
 from tests.label.labelled_run import begin, said
 
-COMMAND = "import sys; from reward_synth.cli import main; sys.exit(main())"
+# As in a terminal, whatever the tests were started from: there, Ctrl-C is not ignored.
+COMMAND = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from reward_synth.cli import main; sys.exit(main())"
+)
 
 
 @pytest.fixture

@@ -284,7 +284,7 @@ def test_the_run_stands_beside_it_and_goes_on(address, run, open_page):
     page = open_page(address)
     page.wait_for_selector("#run-tree svg.tree")
     assert "The run waits for 5 more comparisons." in page.inner_text("#progress")
-    assert "best by fitness so far" in page.inner_text("#run-best")
+    assert "fitness of what the run stands by" in page.inner_text("#run-best")
     page.click("#run-best a")
     page.wait_for_selector("#about[open] pre")
     assert "def reward" in page.inner_text("#about")
