@@ -27,6 +27,11 @@ let asked = null; // the question that is shown
 let ahead = null; // {asked, then}: what comes after each answer, for one question
 let since = 0; // when the question could be seen
 let enabled = null;
+const NOTHING = {
+  early: "The first policies are in training. They are shown here by themselves when there are two.",
+  done: "What the next generation brings is shown here by itself. This page may stay open, or be opened again tomorrow.",
+  over: "You have compared all that there is. Thank you.",
+};
 const undoing = new Map(); // id of a record that takes back -> the question it was an answer to
 
 // ---- who
@@ -116,11 +121,7 @@ function show(question) {
   if (!question) {
     player.show([]);
     byId("question").textContent = turn ? "Nothing to ask you just now" : "Nothing to show yet";
-    byId("nothing").textContent = turn?.over
-      ? "You have compared all that there is. Thank you."
-      : turn
-      ? "What the next generation brings is shown here by itself; this page may stay open, or be opened again tomorrow."
-      : "The first policies are in training. They are shown here by themselves when there are two.";
+    byId("nothing").textContent = NOTHING[!turn ? "early" : turn.over ? "over" : "done"];
     return;
   }
   byId("question").textContent = QUESTIONS[question.kind];
@@ -238,6 +239,7 @@ function wait() {
 }
 
 function heard(record, found) {
+  if (record.who !== who) return; // somebody else sits here now
   turn = found;
   showProgress(turn);
   if (record.kind === "undo") {
