@@ -25,6 +25,19 @@ class Parser(argparse.ArgumentParser):
         """
         raise ConfigError(f"{message}.")
 
+    def read(self, arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+        """Return the options, and the rest in its order.
+
+        Raises:
+          ConfigError: an option is unknown, or its value is wrong.
+        """
+        options, rest = self.parse_known_args(arguments)
+        for text in rest:
+            if text.startswith("-"):
+                known = (*self._option_string_actions, "--help")
+                raise ConfigError(f"no option {text!r}.{did_you_mean(text, known)}")
+        return options, rest
+
 
 def whole_numbers(
     arguments: Sequence[str], settings: Mapping[str, tuple[int, int]]

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 EXPERT = "expert:"
 _FORMATS = ("torch",)
-_OPTIONS = ("--to", "--task", "--output", "--help")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +65,7 @@ def _parse(arguments: Sequence[str]) -> tuple[str, str | None, Path | None]:
     parser.add_argument("--to")
     parser.add_argument("--task")
     parser.add_argument("--output", type=Path)
-    options, rest = parser.parse_known_args(arguments)
-    unknown = [text for text in rest if text.startswith("-")]
-    if unknown:
-        raise ConfigError(f"no option {unknown[0]!r}.{did_you_mean(unknown[0], _OPTIONS)}")
+    options, rest = parser.read(arguments)
     if len(rest) != 1:
         raise ConfigError(
             "`reward-synth export-reward` takes one candidate's folder, one reward.py with --task, "

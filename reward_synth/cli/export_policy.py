@@ -10,15 +10,14 @@ from zipfile import BadZipFile
 from reward_synth.cli.arguments import Parser, run_of
 from reward_synth.cli.export import check_candidate
 from reward_synth.cli.outcome import resume_hint, shorten
+from reward_synth.cli.trained import final_trainings, task_of
 from reward_synth.cli.verify import tell
-from reward_synth.errors import ConfigError, ExportError, TaskError, did_you_mean
+from reward_synth.errors import ConfigError, ExportError
 
 if TYPE_CHECKING:
     from reward_synth.deploy.bundle import Trained
     from reward_synth.search.candidate import Candidate
     from reward_synth.search.store import Store
-
-_OPTIONS = ("--output", "--joints", "--help")
 
 
 def export_policy(arguments: Sequence[str]) -> int:
@@ -63,10 +62,7 @@ def _parse(arguments: Sequence[str]) -> tuple[Path, Path | None, dict[str, str] 
     parser = Parser()
     parser.add_argument("--joints")
     parser.add_argument("--output", type=Path)
-    options, rest = parser.parse_known_args(arguments)
-    unknown = [text for text in rest if text.startswith("-")]
-    if unknown:
-        raise ConfigError(f"no option {unknown[0]!r}.{did_you_mean(unknown[0], _OPTIONS)}")
+    options, rest = parser.read(arguments)
     if len(rest) != 1:
         raise ConfigError(
             f"`reward-synth export` takes one run's or candidate's folder, not {len(rest)}."
@@ -126,17 +122,9 @@ def _winner(store: Store, run: Path) -> Trained:
             f"the run in {shorten(run)} has no final comparison: export what it stood by, "
             f"{shorten(run / candidates[best].folder)}, or let it go on. {resume_hint(run)}"
         )
-    from reward_synth.rollout.episodes import Rollouts
-
-    places = sorted((run / "final" / "found").glob("seed_*/policy.npz"))
-    fitness = {
-        path.parent: float(Rollouts.load(rollout).episode_fitness.mean())
-        for path in places
-        if (rollout := path.with_name("rollout.npz")).is_file()
-    }
-    if not fitness:
+    order = final_trainings(run)
+    if not order:
         raise ExportError(f"{shorten(run / 'final' / 'found')} holds no policy any more.")
-    order = sorted(fitness, key=lambda folder: (fitness[folder], folder.name))
     chosen = order[len(order) // 2]
     comparison = {
         name: _estimate(result["scores"][name])
@@ -184,19 +172,15 @@ def _trained(
 ) -> Trained:
     from reward_synth.deploy.bundle import Trained
     from reward_synth.search.proposals import load_traced
-    from reward_synth.task import load_task
     from reward_synth.train.policy import Policy
 
     config = store.get("config") or {}
-    try:
-        task = load_task(store.get("task_folder"))
-    except TaskError:
-        task = load_task(store.get("task")["name"])  # the run came from another machine
-    if task.fingerprint != store.get("task_fingerprint"):
-        raise ExportError(
-            f"task {task.name} is not as it was when the run in {shorten(run)} began: its policy "
-            "may be for another robot. Restore the task's folder, or train again."
-        )
+    task = task_of(
+        store.get("task_folder"),
+        store.get("task")["name"],
+        store.get("task_fingerprint"),
+        f"when the run in {shorten(run)} began",
+    )
     try:
         policy = Policy.load(folder / "policy.npz")
         reward = load_traced(candidate, run)

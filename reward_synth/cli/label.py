@@ -9,11 +9,9 @@ from pathlib import Path
 
 from reward_synth.cli.arguments import Parser
 from reward_synth.cli.outcome import shorten
-from reward_synth.errors import ConfigError, FeedbackError, did_you_mean
+from reward_synth.errors import ConfigError, FeedbackError
 from reward_synth.feedback.journal import Journal
 from reward_synth.search.store import Store
-
-_OPTIONS = ("--who", "--host", "--port", "--terminal", "--export", "--import", "--help")
 
 
 def label(arguments: Sequence[str]) -> int:
@@ -69,10 +67,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--terminal", action="store_true")
     parser.add_argument("--export", type=Path)
     parser.add_argument("--import", type=Path, dest="take_in")
-    options, rest = parser.parse_known_args(arguments)
-    unknown = [text for text in rest if text.startswith("-")]
-    if unknown:
-        raise ConfigError(f"no option {unknown[0]!r}.{did_you_mean(unknown[0], _OPTIONS)}")
+    options, rest = parser.read(arguments)
     if len(rest) != 1:
         raise ConfigError(f"`reward-synth label` takes one run folder, not {len(rest)}.")
     if options.port is not None and not 0 <= options.port < 65536:

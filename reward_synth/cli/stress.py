@@ -6,11 +6,12 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reward_synth.cli.arguments import run_of, whole_numbers
 from reward_synth.cli.outcome import shorten
-from reward_synth.errors import ConfigError, ExportError, RunError, TaskError
+from reward_synth.cli.trained import final_trainings, task_of
+from reward_synth.errors import ConfigError, ExportError, RunError
 from reward_synth.files import cache_folder, write_text
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from reward_synth.train.policy import Policy
 
 _SETTINGS = {"episodes": (20, 2), "seed": (0, 0), "threads": (0, 0)}  # default, least
+_WHEN = "when the policy was trained"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,13 +121,11 @@ def winner(run: Path) -> Subject:
     with Store.read(run) as store:
         result, best = store.get("result"), store.get("best")
         folders = {c.id: c.folder for c in store.candidates()}
-    score = result and result["scores"].get("found")
-    if score:
-        trainings = score["trainings"]
-        median = sorted(range(len(trainings)), key=trainings.__getitem__)[len(trainings) // 2]
-        place = run / "final" / "found" / f"seed_{median}"
-        if (place / "policy.npz").is_file():
-            return trained(run, place, f"the winner {result['best']}, final training {median}")
+    order = final_trainings(run) if result else []
+    if order:
+        place = order[len(order) // 2]
+        number = place.name.removeprefix("seed_")
+        return trained(run, place, f"the winner {result['best']}, final training {number}")
     if best is None:
         raise RunError(f"the run in {shorten(run)} has not ended: name one of its candidates.")
     return trained(run, run / folders[best], f"the winner {best}")
@@ -144,30 +144,14 @@ def trained(run: Path, place: Path, name: str) -> Subject:
     if not (place / "policy.npz").is_file():
         raise ExportError(f"{shorten(place)} has no policy.npz: it was not trained to the end.")
     with Store.read(run) as store:
-        task = task_of(store.get("task_folder"), store.get("task"), store.get("task_fingerprint"))
+        task = task_of(
+            store.get("task_folder"),
+            store.get("task")["name"],
+            store.get("task_fingerprint"),
+            _WHEN,
+        )
     policy: Policy = Policy.load(place / "policy.npz")
     return Subject(task, act_of(policy), spread_of(policy), name, place)
-
-
-def task_of(folder: str | None, description: dict[str, Any], fingerprint: str) -> Task:
-    """Load a run's or a bundle's task, where it was or by its name.
-
-    Raises:
-      ExportError: it is not as it was.
-      TaskError: it is gone.
-    """
-    from reward_synth.task import load_task
-
-    try:
-        task = load_task(folder or description["name"])
-    except TaskError:
-        task = load_task(description["name"])  # from another machine
-    if task.fingerprint != fingerprint:
-        raise ExportError(
-            f"task {task.name} is not as it was when the policy was trained: restore the task's "
-            "folder, or train again."
-        )
-    return task
 
 
 def _bundle(folder: Path) -> Subject:
@@ -179,7 +163,8 @@ def _bundle(folder: Path) -> Subject:
             "a bundle's policy needs the deploy extra: pip install 'reward-synth[deploy]'."
         ) from error
     description = json.loads((folder / "deploy.json").read_text(encoding="utf-8"))
-    task = task_of(None, description["task"], description["task"]["fingerprint"])
+    was = description["task"]
+    task = task_of(None, was["name"], was["fingerprint"], _WHEN)
     session = onnxruntime.InferenceSession((folder / "policy.onnx").read_bytes())
     name = session.get_inputs()[0].name
 

@@ -14,14 +14,13 @@ from typing import Any
 
 import jax
 import numpy as np
-from scipy import stats
 
 from reward_synth import __version__
 from reward_synth.deploy import describe
 from reward_synth.deploy.carried import carry
 from reward_synth.deploy.robot import Joint, driven_joints
 from reward_synth.errors import ConfigError, ExportError
-from reward_synth.feedback.scores import interval
+from reward_synth.feedback.scores import interval, share_interval
 from reward_synth.files import atomic_write, save_arrays
 from reward_synth.records import Rejection, TracedReward
 from reward_synth.reward.rewards import Reward, traced_reward
@@ -184,14 +183,11 @@ def _rehearsed(folder: Path, golden: Mapping[str, np.ndarray]) -> tuple[np.ndarr
     Raises:
       ExportError: the runtime's episodes are not the trainer's.
     """
-    from reward_synth.deploy.closed_loop import Judge, Simulation, apart, run_episode
+    from reward_synth.deploy.closed_loop import apart, golden_episodes
     from reward_synth.deploy.runtime import Controller, load_bundle
 
     bundle = load_bundle(folder)
-    simulation, judge = Simulation(bundle), Judge(bundle)
-    controller = Controller(bundle, watch=False)
-    starts = zip(golden["initial_qpos"], golden["initial_qvel"], strict=True)
-    episodes = [run_episode(simulation, controller, judge, *start) for start in starts]
+    episodes = golden_episodes(bundle, Controller(bundle, watch=False), golden)
     steps = apart(episodes, golden) <= 0.1 * _POSITION_TOLERANCE
     horizon = len(steps) - 1 if steps.all() else int(np.argmin(steps)) - 1
     if horizon < min(_SHORTEST, len(steps) - 1):
@@ -276,15 +272,15 @@ def _evidence(rollouts: Rollouts, seed: int) -> dict[str, Any]:
     """Return how well the policy does on initial states that it was not chosen by."""
     fitness, successes = rollouts.episode_fitness, int(rollouts.success.sum())
     low, high = interval(fitness)
-    share = stats.binomtest(successes, len(fitness)).proportion_ci(method="wilson")
+    success_low, success_high = share_interval(successes, len(fitness))
     return {
         "episodes": len(fitness),
         "seed": seed,
         "fitness": {"mean": float(fitness.mean()), "low": low, "high": high},
         "success": {
             "mean": successes / len(fitness),
-            "low": float(share.low),
-            "high": float(share.high),
+            "low": success_low,
+            "high": success_high,
         },
         "reward": float(rollouts.episode_return.mean()),
         "length": float(rollouts.length.mean()),

@@ -43,6 +43,21 @@ class Episode:
     stopped: str
 
 
+def golden_episodes(
+    bundle: Bundle, controller: Controller, golden: Mapping[str, np.ndarray]
+) -> list[Episode]:
+    """Run an episode from each of a bundle's golden initial states.
+
+    Args:
+      bundle: the bundle.
+      controller: of its policy.
+      golden: with "initial_qpos", (E, nq), and "initial_qvel", (E, nv).
+    """
+    simulation, judge = Simulation(bundle), Judge(bundle)
+    starts = zip(golden["initial_qpos"], golden["initial_qvel"], strict=True)
+    return [run_episode(simulation, controller, judge, *start) for start in starts]
+
+
 def apart(episodes: Sequence[Episode], golden: Mapping[str, np.ndarray]) -> np.ndarray:
     """Return how far positions are from the trainer's, the largest over all episodes, by step.
 

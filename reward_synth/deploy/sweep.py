@@ -10,10 +10,9 @@ import jax
 import jax.numpy as jnp
 import mujoco
 import numpy as np
-from scipy import stats
 
 from reward_synth.deploy.stress import Curve, Level, Stress
-from reward_synth.feedback.scores import interval
+from reward_synth.feedback.scores import interval, share_interval
 from reward_synth.randomisation import NOMINAL, Randomisation, fixed
 from reward_synth.rollout.episodes import first_episodes
 from reward_synth.sim.cpu import CpuBackend
@@ -181,15 +180,15 @@ def _noise(key: jax.Array, shape: tuple[int, int]) -> jax.Array:
 
 def _level(value: float, fitness: np.ndarray, success: np.ndarray, length: np.ndarray) -> Level:
     low, high = interval(fitness)
-    share = stats.binomtest(int(success.sum()), len(success)).proportion_ci(method="wilson")
+    success_low, success_high = share_interval(int(success.sum()), len(success))
     return Level(
         value=value,
         fitness=float(fitness.mean()),
         low=low,
         high=high,
         success=float(success.mean()),
-        success_low=float(share.low),
-        success_high=float(share.high),
+        success_low=success_low,
+        success_high=success_high,
         length=float(length.mean()),
     )
 

@@ -305,7 +305,7 @@ def _golden(work: _Work, wrong: Found) -> str:
 
 
 def _closed_loop(work: _Work, wrong: Found) -> str:
-    from reward_synth.deploy.closed_loop import Judge, Simulation, apart, run_episode
+    from reward_synth.deploy.closed_loop import apart, golden_episodes
     from reward_synth.deploy.runtime import Controller
 
     bundle = work.opened
@@ -313,10 +313,7 @@ def _closed_loop(work: _Work, wrong: Found) -> str:
     path = work.folder / golden["file"]
     with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         saved = {name: arrays[name] for name in arrays.files}
-    simulation, judge = Simulation(bundle), Judge(bundle)
-    controller = Controller(bundle)
-    starts = zip(saved["initial_qpos"], saved["initial_qvel"], strict=True)
-    episodes = [run_episode(simulation, controller, judge, *start) for start in starts]
+    episodes = golden_episodes(bundle, Controller(bundle), saved)
     for i, episode in enumerate(episodes):
         if episode.stopped:
             wrong.append(f"in episode {i} the runtime stopped itself: {episode.stopped}.")

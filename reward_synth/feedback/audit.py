@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+
+from reward_synth.feedback.scores import share_interval
 
 _AUDITED = 0.1
 
@@ -65,5 +66,4 @@ def false_rejects(outcomes: Sequence[bool]) -> FalseRejects:
     count, wrong = len(outcomes), sum(outcomes)
     if not count:
         return FalseRejects(0, 0, None, 0.0, 1.0)
-    interval = stats.binomtest(wrong, count).proportion_ci(method="wilson")
-    return FalseRejects(count, wrong, wrong / count, float(interval.low), float(interval.high))
+    return FalseRejects(count, wrong, wrong / count, *share_interval(wrong, count))

@@ -81,7 +81,7 @@ def exceeded(score: Score) -> str:
     """Say which limits were exceeded, how often and by how much at the most; "" if none was."""
     return "; ".join(
         f"{v.limit} in {'under 1%' if v.share < 0.01 else f'{v.share:.0%}'} of steps, by up to "
-        f"{v.worst:.3g} {v.unit}"
+        f"{f'{v.worst:,.0f}' if v.worst >= 1000 else f'{v.worst:.3g}'} {v.unit}"
         for v in score.violated
     )
 
@@ -121,6 +121,17 @@ def interval(samples: np.ndarray) -> tuple[float, float]:
         return mean, mean
     low, high = stats.t.interval(0.95, len(samples) - 1, loc=mean, scale=error)
     return float(low), float(high)
+
+
+def share_interval(count: int, of: int) -> tuple[float, float]:
+    """Return Wilson's (1927) 95% interval of a share; [0, 1] of none.
+
+    It keeps its coverage for few, also at zero, where a normal one has no width.
+    """
+    if not of:
+        return 0.0, 1.0
+    found = stats.binomtest(count, of).proportion_ci(method="wilson")
+    return float(found.low), float(found.high)
 
 
 def difference(one: Score, other: Score) -> tuple[float, float, float] | None:

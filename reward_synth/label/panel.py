@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from reward_synth.feedback.annotations import CHOICES, Annotation, Kind
 from reward_synth.feedback.crowd import Concord, Consistency, concord, concords, consistency
 from reward_synth.feedback.queries import AnswersLeft
 from reward_synth.label.desk import LONGEST_NAME, Desk
-from reward_synth.report import nodes, programs, words
+from reward_synth.report import nodes, programs
 from reward_synth.report.curves import drawings
 from reward_synth.report.run import Run, read_run
+from reward_synth.report.templates import environment
 from reward_synth.report.tree import family_tree, is_large
 from reward_synth.search.asking import Inquiry
 from reward_synth.search.candidate import Candidate
@@ -89,19 +89,8 @@ class Panel:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._folder = desk.folder
-        self._environment = Environment(
-            loader=FileSystemLoader([_HERE / "templates", _HERE.parent / "report"]),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._environment.filters.update(
-            number=words.number, percent=words.percent, count=words.count
-        )
-        self._environment.globals.update(
-            plural=words.plural, between=words.between, sign=nodes.sign
-        )
+        self._environment = environment(_HERE / "templates")
+        self._environment.globals.update(sign=nodes.sign)
         self._run: tuple[object, str] = (None, "")
         self._people: dict[str, _Seen] = {}
 

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from reward_synth.feedback.audit import false_rejects
 from reward_synth.feedback.scores import difference, exceeded
 from reward_synth.files import atomic_write
-from reward_synth.report import nodes, plots, programs, words
+from reward_synth.report import nodes, plots, programs
 from reward_synth.report.budget import spending, timeline
 from reward_synth.report.entries import Entry, Videos, entries
 from reward_synth.report.map import reward_map
@@ -26,6 +26,7 @@ from reward_synth.report.marks import Fate, fate, marks
 from reward_synth.report.run import CONTENDERS, Curve, Run, read_run
 from reward_synth.report.rungs import rungs, standings_and_ends
 from reward_synth.report.tallies import screens, tallies
+from reward_synth.report.templates import environment
 from reward_synth.report.tree import family_tree, is_large
 from reward_synth.search.archive import Archive
 from reward_synth.search.candidate import audits
@@ -73,32 +74,16 @@ def build_report(folder: Path) -> Path:
       OSError: the folder cannot be written.
     """
     run = read_run(folder)
-    environment = Environment(
-        loader=FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        number=words.number,
-        estimate=words.estimate,
-        percent=words.percent,
-        count=words.count,
-        duration=words.duration,
-        dollars=words.dollars,
-    )
-    environment.globals.update(
-        plural=words.plural, between=words.between, names=_NAMES, exceeded=exceeded
-    )
-    page = environment.get_template("report.html.j2").render(_content(run, environment))
+    pages = environment()
+    pages.globals.update(names=_NAMES, exceeded=exceeded)
+    page = pages.get_template("report.html.j2").render(_content(run, pages))
     path = folder / "report.html"
     with atomic_write(path) as file:
         file.write(page.encode("utf-8", "replace"))  # a model's answer may hold lone surrogates
     return path
 
 
-def _content(run: Run, environment: Environment) -> dict[str, Any]:
+def _content(run: Run, pages: Environment) -> dict[str, Any]:
     best = run.best
     videos = Videos(run.folder, _VIDEO_BYTES)
     shown = {name: videos.embed(f"final/{name}/rollout.mp4") for name in CONTENDERS}
@@ -115,7 +100,7 @@ def _content(run: Run, environment: Environment) -> dict[str, Any]:
     ]
     spent = run.spent()
     script = (_HERE / "report.js").read_text(encoding="utf-8")
-    bodies = _bodies(everyone, environment) if len(everyone) > _WHOLE else {}
+    bodies = _bodies(everyone, pages) if len(everyone) > _WHOLE else {}
     return {
         "run": run,
         "css": Markup((_HERE / "report.css").read_text(encoding="utf-8")),
@@ -200,9 +185,9 @@ def _search(run: Run, trainings: Mapping[str, Curve], best: str) -> dict[str, An
     }
 
 
-def _bodies(everyone: Sequence[Entry], environment: Environment) -> dict[str, str]:
+def _bodies(everyone: Sequence[Entry], pages: Environment) -> dict[str, str]:
     """Return what the panel shows of each candidate, as HTML by id."""
-    body = vars(environment.get_template("candidates.html.j2").module)["body"]
+    body = vars(pages.get_template("candidates.html.j2").module)["body"]
     return {entry.candidate.id: str(body(entry)) for entry in everyone}
 
 

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from reward_synth.files import write_text
 from reward_synth.report import programs, words
+from reward_synth.report.templates import environment
 
 _HERE = Path(__file__).resolve().parent
 _REWARDS = {
@@ -55,18 +56,9 @@ def write_card(folder: Path, description: Mapping[str, Any]) -> None:
 
 
 def _environment(*, html: bool) -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_HERE),
-        autoescape=html,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        number=words.number, percent=words.percent, count=words.count, line=_one_line, clip=_clip
-    )
-    environment.globals.update(plural=words.plural, between=words.between)
-    return environment
+    made = environment(html=html)
+    made.filters.update(line=_one_line, clip=_clip)
+    return made
 
 
 def _summary(stress: Mapping[str, Any]) -> list[str]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from scipy import stats
-
 from reward_synth.feedback.estimates import Estimate
+from reward_synth.feedback.scores import share_interval
 from reward_synth.records import Stage
 from reward_synth.search.archive import Archive
 from reward_synth.search.candidate import Candidate
@@ -28,10 +27,7 @@ class Share:
     @property
     def interval(self) -> tuple[float, float]:
         """Low and high; [0, 1] of none."""
-        if not self.of:
-            return 0.0, 1.0
-        found = stats.binomtest(self.count, self.of).proportion_ci(method="wilson")
-        return float(found.low), float(found.high)
+        return share_interval(self.count, self.of)
 
 
 @dataclass(frozen=True, slots=True)

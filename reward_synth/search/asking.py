@@ -48,18 +48,16 @@ class Inquiry:
     @property
     def wanted(self) -> int:
         """Comparisons after which the run goes on."""
-        strategy = STRATEGIES[self.config.search.strategy]
-        if isinstance(strategy, Asking):
-            return strategy.due(self.archive)
+        if self._asking:
+            return self._asking.due(self.archive)
         shown = len(self.archive.scored)
         return min(self.config.feedback.answers, shown * (shown - 1) // 2)
 
     @property
     def done(self) -> bool:
         """Whether the run can go on."""
-        strategy = STRATEGIES[self.config.search.strategy]
-        if isinstance(strategy, Asking):
-            return strategy.question(self.archive) is None
+        if self._asking:
+            return self._asking.question(self.archive) is None
         enough = any(said.kind is Kind.ENOUGH for said in self.fresh)
         return enough or self.given >= self.wanted
 
@@ -69,9 +67,8 @@ class Inquiry:
         The same inquiry asks the same of the same. After it is done there may be more to ask:
         the generation after the next is decided on that too.
         """
-        strategy = STRATEGIES[self.config.search.strategy]
-        if isinstance(strategy, Asking):
-            return strategy.question(self.archive)
+        if self._asking:
+            return self._asking.question(self.archive)
         pairs, passed = self.archive.compared, self._passed(who)
         seed = derive_seed(self.config.seed, "ask", who, len(pairs), len(passed))
         rng = np.random.default_rng(seed)
@@ -83,6 +80,12 @@ class Inquiry:
         pairs, passed = self.archive.compared, self._passed(who)
         rng = np.random.default_rng(derive_seed(self.config.seed, "left", who, len(pairs)))
         return answers_left(self.archive.preferred, pairs, who, rng, passed=passed)
+
+    @property
+    def _asking(self) -> Asking | None:
+        """The strategy, if it has questions of its own."""
+        strategy = STRATEGIES[self.config.search.strategy]
+        return strategy if isinstance(strategy, Asking) else None
 
     def _passed(self, who: str) -> list[tuple[str, str]]:
         """Return the pairs that somebody skipped."""

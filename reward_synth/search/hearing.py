@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reward_synth.errors import FeedbackError, ModelError, RunError
-from reward_synth.feedback.annotations import standing
+from reward_synth.feedback.annotations import Annotation, Question, standing
 from reward_synth.feedback.judge.judge import Judge, open_judge
 from reward_synth.feedback.teachers import (
     Indifferent,
@@ -124,13 +124,8 @@ class Hearing:
         judge = self._judge(self.store.folder / _JUDGEMENTS)
         clips = self._footage(asked.archive.scored)
         self.budget.title = f"gen_{generation:02d}/judge"
-        while asked is not None and not asked.done:
-            question = asked.next(judge.name)
-            said = question and judge.answer(question, clips)
-            if said is None or not self.store.journal.append([said]):
-                break
-            asked = self._inquiry(generation)
-        mine = [c.id for c in asked.archive.scored_in(generation)] if asked else []
+        self._ask(asked, judge.name, lambda question: judge.answer(question, clips))
+        mine = [c.id for c in asked.archive.scored_in(generation)]
         self.store.journal.append(judge.diagnoses({id: clips[id] for id in mine if id in clips}))
 
     def prepare(self) -> None:
@@ -194,12 +189,17 @@ class Hearing:
         scored = asked.archive.scored
         steps = self.safely(lambda: self.training.sight(scored))
         fitness = {id: sum(values) for id, values in steps.items()}
+        self._ask(asked, teacher.name, lambda question: respond(teacher, question, fitness, steps))
+
+    def _ask(
+        self, asked: Inquiry | None, who: str, answer: Callable[[Question], Annotation]
+    ) -> None:
+        """Have somebody answer until there is enough, or nothing is left to ask them."""
         while asked is not None and not asked.done:
-            question = asked.next(teacher.name)
-            said = question and respond(teacher, question, fitness, steps)
-            if said is None or not self.store.journal.append([said]):
-                return  # all is asked, and asked again it says the same
-            asked = self._inquiry(generation)
+            question = asked.next(who)
+            if question is None or not self.store.journal.append([answer(question)]):
+                return  # all is asked, and asked again they say the same
+            asked = self._inquiry(asked.generation)
 
     def _inquiry(self, generation: int) -> Inquiry | None:
         return inquiry_after(self.store, self.config, generation)

@@ -13,8 +13,6 @@ from typing import Any
 
 from reward_synth.errors import RunError
 from reward_synth.files import sweep
-from reward_synth.propose.llm.cache import CachedModel
-from reward_synth.propose.llm.select import choose
 from reward_synth.propose.proposer import Proposer
 from reward_synth.reward.facade import FACADE_NAMES
 from reward_synth.reward.sandbox import Sandbox
@@ -24,6 +22,7 @@ from reward_synth.search.config import RunConfig, config_from_json
 from reward_synth.search.costs import TaskFacts
 from reward_synth.search.generations import Search
 from reward_synth.search.listener import Comparison, Listener
+from reward_synth.search.models import models_of
 from reward_synth.search.recovery import once_more
 from reward_synth.search.reporter import ProgressReporter
 from reward_synth.search.seeds import derive_seed
@@ -102,20 +101,10 @@ def _proposer(
     from reward_synth.propose.language import LanguageProposer
     from reward_synth.propose.offline import OfflineProposer
 
-    answers = store.folder / "answers"
-    choice = choose(
-        config.llm.kind,
-        environment,
-        overrides=config.llm.overrides,
-        models=config.llm.models,
-        folder=Path(config.llm.folder) if config.llm.folder else None,
-        start=len(list(answers.glob("*.json"))),
-        before_request=budget.before_request,
-    )
-    listener.notice(choice.notice)
-    if not choice.models:
+    models, notice = models_of(config, environment, budget, store)
+    listener.notice(notice)
+    if not models:
         return OfflineProposer()
-    models = [CachedModel(model, answers) for model in choice.models]
     return LanguageProposer(models, FACADE_NAMES, budget.on_answer)
 
 

@@ -24,9 +24,7 @@ from reward_synth.deploy.sweep import LEVELS, act_of, left_out, spread_of, sweep
 from reward_synth.errors import BudgetError, ModelError, RunError
 from reward_synth.feedback.scores import interval
 from reward_synth.files import write_text
-from reward_synth.propose.llm.cache import CachedModel
 from reward_synth.propose.llm.records import Completion, Request
-from reward_synth.propose.llm.select import choose
 from reward_synth.propose.ranges import offline_ranges, parse_ranges, ranges_messages
 from reward_synth.randomisation import Randomisation
 from reward_synth.records import Rejection
@@ -34,6 +32,7 @@ from reward_synth.reward.rewards import Reward, traced_reward
 from reward_synth.search.budget import Budget
 from reward_synth.search.candidate import Candidate
 from reward_synth.search.config import RunConfig
+from reward_synth.search.models import models_of
 from reward_synth.search.proposals import load_traced
 from reward_synth.search.seeds import derive_seed
 from reward_synth.search.store import Spent, Store
@@ -174,22 +173,13 @@ class Stage:
 
     def _ask(self, priors: Stress) -> tuple[Randomisation, str]:
         """Have the run's language model choose; the rule does where there is none, or no use."""
-        llm, answers = self.config.llm, self.store.folder / "answers"
         try:
-            choice = choose(
-                llm.kind,
-                os.environ,
-                overrides=llm.overrides,
-                models=llm.models,
-                folder=Path(llm.folder) if llm.folder else None,
-                start=len(list(answers.glob("*.json"))),
-                before_request=self.budget.before_request,
-            )
-            if not choice.models:
+            models, _ = models_of(self.config, os.environ, self.budget, self.store)
+            if not models:
                 return offline_ranges(priors), "offline"
             assert self.best.program is not None
             messages = ranges_messages(self.task.description, self.best.program.source, priors)
-            model = CachedModel(choice.models[0], answers)
+            model = models[0]
             self.budget.title = self.settings.name
             requests = [Request(messages, sample=0)]
             (answer,) = asyncio.run(
