@@ -15,7 +15,7 @@ from reward_synth.errors import BudgetError
 from reward_synth.propose.llm.records import Completion
 from reward_synth.propose.llm.select import Choice
 from reward_synth.randomisation import Randomisation
-from reward_synth.search import robustify
+from reward_synth.search import models, robustify
 from reward_synth.search.budget import Budget
 from reward_synth.search.config import (
     BudgetSettings,
@@ -131,7 +131,7 @@ def test_what_was_done_is_not_done_again(run, done, monkeypatch):
     def never(*args, **options):
         raise AssertionError
 
-    for name in ("train", "sweep", "choose"):
+    for name in ("train", "sweep", "models_of"):
         monkeypatch.setattr(robustify, name, never)
     assert do(run) == done[1]
 
@@ -191,7 +191,7 @@ class Model:
 def choose_with(run, monkeypatch, text: str, say=lambda text: None):
     """Have the bounds chosen, in a run where how far the winner goes is known."""
     choice = Choice((Model(text),), "a-model answers")
-    monkeypatch.setattr(robustify, "choose", lambda *args, **options: choice)
+    monkeypatch.setattr(models, "choose", lambda *args, **options: choice)
     with stage_of(run, say=say) as stage:
         return stage._ask(stage._priors())
 
