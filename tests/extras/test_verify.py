@@ -301,3 +301,12 @@ def test_the_runtime_refuses_another_robot(whole):
         BundleError, match=r"for a robot with the joints knee, ankle, hip.*--joints"
     ):
         load_bundle(whole, ("hip", "knee", "ankle"))
+
+
+def test_a_bundle_that_was_stressed_says_so_in_its_card_and_is_sound(bundle, capsys, monkeypatch):
+    monkeypatch.chdir(bundle.parent)
+    assert main(["stress", str(bundle), "episodes=2"]) == 0
+    assert capsys.readouterr().out.rstrip().endswith("stress.svg")
+    assert "worst case" in (bundle / "card.md").read_text(encoding="utf-8")
+    code, said = verify(capsys, bundle)
+    assert code == 0, said
