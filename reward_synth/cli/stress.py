@@ -64,6 +64,8 @@ def stress_policy(arguments: Sequence[str]) -> int:
     subject = _find(folders[0])
     found = stress(subject, **settings)
     write_stress(found, subject.folder)
+    if (subject.folder / "deploy.json").is_file():
+        _renew(subject.folder)
     print(f"{subject.name} of {subject.task.name}, {found.env_steps:,} environment steps")
     print("\n".join(f"  {line}" for line in found.summary))
     print(shorten(subject.folder / "stress.svg"))
@@ -108,6 +110,16 @@ def _find(folder: Path) -> Subject:
             "nor a bundle."
         )
     return trained(run, folder, f"candidate {'/'.join(folder.parts[-2:])}")
+
+
+def _renew(bundle: Path) -> None:
+    """Show the results in a bundle's card, and seal it with them."""
+    from reward_synth.deploy.seal import seal
+    from reward_synth.report.card import write_card
+
+    description = json.loads((bundle / "deploy.json").read_text(encoding="utf-8"))
+    write_card(bundle, description)
+    seal(bundle, description)
 
 
 def winner(run: Path) -> Subject:
