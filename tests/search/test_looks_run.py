@@ -24,6 +24,7 @@ from reward_synth.search.listener import Silence
 from reward_synth.search.looks import Eyes
 from reward_synth.search.loop import start
 from reward_synth.search.store import Store
+from reward_synth.search.worker import Worker
 from reward_synth.task import load_task
 from reward_synth.train.config import PPOConfig
 from tests.search.test_training_process import children
@@ -113,7 +114,10 @@ def test_a_training_stays_alive_while_pictures_are_scored(tmp_path):
 
 
 class Saboteur(Silence):
-    """Kills whoever draws, once, in the middle of a training."""
+    """Stops whoever draws, once, in the middle of a training, to be killed at the next request.
+
+    Who is dead before anything is asked of them is replaced without a word.
+    """
 
     def __init__(self, before):
         self.before = before
@@ -127,7 +131,7 @@ class Saboteur(Silence):
         if tick.done and not self.killed:
             self.killed = sorted(_drawing() - self.before)
             for pid in self.killed:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, signal.SIGSTOP)
 
 
 def _drawing():
@@ -137,9 +141,16 @@ def _drawing():
 
 
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs /proc")
-def test_a_run_ends_the_same_although_who_draws_is_killed(finished, tmp_path):
+def test_a_run_ends_the_same_although_who_draws_is_killed(finished, tmp_path, monkeypatch):
     folder, comparison = finished
-    ear = Saboteur(_drawing())
+    ear, send = Saboteur(_drawing()), Worker._send
+
+    def send_and_kill(worker, message, during):
+        send(worker, message, during)
+        if worker.pid in ear.killed:
+            os.kill(worker.pid, signal.SIGKILL)
+
+    monkeypatch.setattr(Worker, "_send", send_and_kill)
     again = start(replace(CONFIG, checkpoint_s=0.0), tmp_path / "run", ear)
     assert len(ear.killed) == 1
     assert any("SIGKILL" in text for text in ear.notices)
