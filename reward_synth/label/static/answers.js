@@ -1,6 +1,6 @@
 // The buttons below the clips.
 
-let focused = null; // the answer whose button had the focus before the buttons were made anew
+let focused = null; // the answer whose button had the focus, until there are buttons to press again
 
 const WORDS = { pair: "better", best: "the best", worst: "the worst" };
 
@@ -17,9 +17,8 @@ export function showAnswers({ kind, clips }, letters) {
   const others = document.createElement("div");
   others.className = "others";
   others.append(button("skip", "Skip", "S", ""), button("undo", "Undo", "U", ""));
-  const answers = document.getElementById("answers");
-  focused = document.activeElement?.dataset?.answer ?? focused;
-  answers.replaceChildren(row, others);
+  keepFocus();
+  document.getElementById("answers").replaceChildren(row, others);
   others.querySelector(`[data-answer="${focused}"]`)?.focus();
 }
 
@@ -29,6 +28,18 @@ export function enableAnswers(able) {
   const nowhere = document.activeElement === document.body;
   if (nowhere) document.querySelector(`#answers [data-answer="${focused}"]`)?.focus();
   focused = null;
+}
+
+// Until the next question: an answer that was given cannot be given again, but taken back.
+export function holdAnswers() {
+  keepFocus(); // a button that is disabled loses it
+  for (const one of document.querySelectorAll("#answers button")) {
+    if (one.dataset.answer !== "undo") one.disabled = true;
+  }
+}
+
+function keepFocus() {
+  focused = document.activeElement?.dataset.answer ?? focused;
 }
 
 function button(answer, text, key, kind) {

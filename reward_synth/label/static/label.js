@@ -1,7 +1,7 @@
 // The question, its answers, and what comes next. An answer is shown as given at once: the next
 // clips are there already, and the answer travels while they play.
 
-import { enableAnswers, showAnswers } from "./answers.js";
+import { enableAnswers, holdAnswers, showAnswers } from "./answers.js";
 import { listen } from "./keys.js";
 import { people, watch } from "./live.js";
 import { newId, Outbox, recall, remember } from "./outbox.js";
@@ -233,9 +233,7 @@ function wait() {
   asked = ahead = null;
   player.show([]);
   byId("stage").setAttribute("aria-busy", "true");
-  document.querySelectorAll("#answers button").forEach((one) => {
-    if (one.dataset.answer !== "undo") one.disabled = true;
-  });
+  holdAnswers();
 }
 
 function heard(record, found) {

@@ -113,6 +113,17 @@ def test_no_mouse_is_needed(address, run, open_page):
     assert page.get_attribute("#play", "aria-label") == "Pause"
 
 
+def test_the_focus_stays_with_who_answers_at_a_glance(address, run, open_page):
+    page = open_page(address, faults=True)
+    page.route("**/ahead*", lambda route: route.abort())  # so that the next question is waited for
+    page.focus("#answers .tie")
+    for answers in (1, 2, 3):
+        page.keyboard.press("Space")
+        settle(page)
+        ready(page)
+        assert len(said(run)) == answers
+
+
 def test_good_and_bad_differ_by_more_than_colour(address, open_page):
     page = open_page(address)
     for merit in ("1", "-1"):
