@@ -81,6 +81,8 @@ class SearchSettings:
       duplicates: distance (EPIC) below which a reward counts as one that was tried; 0 for none.
       rungs: shares of ``steps`` after which a generation is cut; [] for no race.
       keep: shares of a generation that train on after each rung.
+      oversample: proposals for each that is trained; the less promising are passed over, see
+        ``search.preselection``.
       reruns: of the leaders, trained again with a fresh seed after each generation.
       fit_weights: whether numbers in WEIGHTS are searched without the proposer.
     """
@@ -99,6 +101,7 @@ class SearchSettings:
     duplicates: float = 0.01
     rungs: tuple[float, ...] = (0.4, 0.7)
     keep: tuple[float, ...] = (0.5, 0.25)
+    oversample: int = 2
     reruns: int = 2
     fit_weights: bool = True
 
@@ -251,6 +254,7 @@ class RunConfig:
             ("search.lineages", self.search.lineages, 1),
             ("search.audit", self.search.audit, 0),
             ("search.duplicates", self.search.duplicates, 0),
+            ("search.oversample", self.search.oversample, 1),
             ("search.reruns", self.search.reruns, 0),
             ("feedback.answers", self.feedback.answers, 1),
             ("feedback.patience_s", self.feedback.patience_s, 0),
