@@ -74,7 +74,8 @@ class SearchSettings:
       elites: other good candidates that a proposer is shown besides the parent.
       lineages: lines of descent that are kept apart.
       screens: whether rewards are judged before they are trained on.
-      audit: share of what the screens turn down that is trained all the same.
+      audit: share of what the screens turn down that is trained all the same, and of the places
+        that are given to proposals by lot.
       remember: whether this run uses what others have left, and leaves what it finds to them:
         exploits of the task, replayed against new candidates, and rewards of similar tasks,
         which strategies that work with examples show.

@@ -100,11 +100,14 @@ def recorded(
 def accord(values: np.ndarray, fitness: np.ndarray) -> float:
     """Return Pearson's correlation of a reward with the fitness of n steps, (n,) each.
 
-    0 where one of them does not vary: nothing is known then.
+    0 where one of them does not vary, or is not finite: nothing is known then.
     """
-    values, fitness = (np.asarray(x, float) - np.mean(x, dtype=float) for x in (values, fitness))
-    size = float(np.linalg.norm(values) * np.linalg.norm(fitness))
-    return float(values @ fitness) / size if np.isfinite(size) and size > 0.0 else 0.0
+    both = np.stack([values, fitness]).astype(float)
+    if not np.isfinite(both).all():
+        return 0.0
+    both -= both.mean(1, keepdims=True)
+    size = float(np.prod(np.linalg.norm(both, axis=1)))
+    return float(both[0] @ both[1]) / size if size > 0.0 else 0.0
 
 
 def choose(
