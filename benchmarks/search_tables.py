@@ -300,8 +300,9 @@ def main() -> None:
             task_table(names, ends, references),
         ]
     if "evolve" in searches:
-        mine = searches["evolve"]
-        tables += ["## Races and screens of evolve", race_table(mine), audit_line(mine)]
+        tables += ["## Screens of evolve", audit_line(searches["evolve"])]
+    if "evolve, race" in searches:
+        tables += ["## The race", race_table(searches["evolve, race"])]
     text = "\n\n".join(tables)
     print(text)
     options.input.with_suffix(".md").write_text(text + "\n")
