@@ -1,6 +1,6 @@
 """Search strategies at equal budgets: tasks x strategies x independent searches.
 
-    .venv/bin/python benchmarks/search.py [--tasks hopper reacher] [--strategies evolve iid]
+    .venv/bin/python benchmarks/search.py [--tasks hopper pusher] [--strategies evolve iid]
         [--ablations] [--searches 5] [--trainings 20] [--llm offline] [--processes 2]
         [--work outputs/search] [--output benchmarks/results/search.jsonl]
 
