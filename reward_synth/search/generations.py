@@ -208,7 +208,8 @@ class Search:
     @property
     def _oversample(self) -> int:
         """Proposals for each place; none to spare where nothing may be decided by fitness."""
-        return 1 if self._strategy.blind else self._config.search.oversample
+        hidden = self._strategy.blind or not self._config.feedback.fitness
+        return 1 if hidden else self._config.search.oversample
 
     def _map(self, archive: Archive) -> None:
         """Keep how far rewards are from each other, for the report."""
