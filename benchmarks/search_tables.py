@@ -59,7 +59,10 @@ def load(path: Path) -> tuple[dict, dict]:
 
 
 def curves(lines: dict, references: dict, axis: str, highest: float = HIGHEST) -> Curves:
-    """What each search stood by when so much of the largest total on ``axis`` was spent."""
+    """What each search stood by when so much of the largest total on ``axis`` was spent.
+
+    NaN before its first generation has ended.
+    """
     found = {}
     for task, by_seed in lines.items():
         sparse, expert = references[task]["sparse"], references[task]["expert"]
@@ -71,9 +74,35 @@ def curves(lines: dict, references: dict, axis: str, highest: float = HIGHEST) -
             scores = np.clip(scores, 0.0, highest) if np.isfinite(highest) else scores
             total = line["key"][3] * line["key"][4] if axis == "env_steps" else extent(lines, axis)
             place = np.searchsorted(at, GRID * total, side="right") - 1
-            rows.append(np.where(place >= 0, scores[place], 0.0))  # before: as good as sparse
+            rows.append(np.where(place >= 0, scores[place], np.nan))  # it stood by nothing yet
         found[task] = np.array(rows)
     return found
+
+
+def aligned(names: list[str], searches: dict) -> dict:
+    """The searches, by strategy, task and seed, that all of the strategies have.
+
+    An interquartile mean over tasks needs as many searches of each: a task that lacks some,
+    or has more, would shift all of it.
+
+    Raises:
+      SystemExit: there are none.
+    """
+    tasks = sorted(set.intersection(*(set(searches[name]) for name in names)))
+    shared = {task: set.intersection(*(set(searches[n][task]) for n in names)) for task in tasks}
+    common = set.intersection(*shared.values()) if shared else set()
+    if not common:
+        raise SystemExit(
+            f"no search has been run on the same tasks and seeds by {', '.join(names)}."
+        )
+    left_out = sum(len(by_seed) for n in names for by_seed in searches[n].values())
+    left_out -= len(names) * len(tasks) * len(common)
+    if left_out:
+        seeds = ", ".join(map(str, sorted(common)))
+        print(
+            f"{left_out} searches are left out: all of {', '.join(names)} have seeds {seeds} alone."
+        )
+    return {n: {t: {s: searches[n][t][s] for s in sorted(common)} for t in tasks} for n in names}
 
 
 def extent(lines: dict, axis: str) -> float:
@@ -81,7 +110,10 @@ def extent(lines: dict, axis: str) -> float:
 
 
 def iqm(scores: list[np.ndarray]) -> np.ndarray:
-    """Over all tasks' searches together; (grid,) of (searches, grid) arrays."""
+    """Over all tasks' searches together; (grid,) of (searches, grid) arrays.
+
+    NaN until every search stands by something.
+    """
     return scipy.stats.trim_mean(np.concatenate(scores), 0.25, axis=0)
 
 
@@ -259,23 +291,23 @@ def main() -> None:
         names = [name for name in group if name in searches]
         if len(names) < 2:
             continue
-        ends = {name: curves(searches[name], references, "env_steps") for name in names}
-        unclipped = {
-            name: curves(searches[name], references, "env_steps", math.inf) for name in names
-        }
+        alike = aligned(names, searches)
+        ends = {name: curves(alike[name], references, "env_steps") for name in names}
+        unclipped = {name: curves(alike[name], references, "env_steps", math.inf) for name in names}
         tables += [
             f"## {title}",
             main_table(names, ends, unclipped, rng),
             task_table(names, ends, references),
         ]
     if "evolve" in searches:
-        mine = searches["evolve"]
-        tables += ["## Races and screens of evolve", race_table(mine), audit_line(mine)]
+        tables += ["## Screens of evolve", audit_line(searches["evolve"])]
+    if "evolve, race" in searches:
+        tables += ["## The race", race_table(searches["evolve, race"])]
     text = "\n\n".join(tables)
     print(text)
     options.input.with_suffix(".md").write_text(text + "\n")
     names = [name for name in STRATEGIES if name in searches]
-    draw(names, searches, references, options.input.with_suffix(".png"))
+    draw(names, aligned(names, searches), references, options.input.with_suffix(".png"))
 
 
 if __name__ == "__main__":

@@ -112,6 +112,7 @@ class Stage(StrEnum):
     TRACE = "trace"
     VERIFY = "verify"
     SCREEN = "screen"
+    CHOICE = "choice"  # nothing is wrong with it; others of its generation promised more
     TRAIN = "train"
 
 

@@ -101,7 +101,10 @@ def generation_table(archive: Archive, best: Candidate | None, total: int) -> Re
     shown: list[RenderableType] = [table] if table.row_count else []
     if any(c.score is not None and c.score.violated for c in (*earlier, *mine)):
         shown.append(Text("   ! exceeds limits of the task: the report says which", style="dim"))
-    rejections = [_rejection_line(c) for c in mine if c.rejection is not None]
+    rejections = [_rejection_line(c) for c in mine if c.rejection and not c.passed_over]
+    passed_over = sum(c.passed_over for c in mine)
+    if passed_over:
+        rejections.append(Text(f"   {passed_over} more were proposed and promised less", "dim"))
     return Group(heading, *shown, *_left_behind(mine), *rejections)
 
 

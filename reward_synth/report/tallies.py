@@ -115,7 +115,7 @@ def _improved(members: Iterable[Candidate], estimates: Mapping[str, Estimate]) -
     for candidate in members:
         parent = next(iter(candidate.parents), "")
         over = candidate.score or candidate.cut or candidate.rejection
-        if parent not in estimates or not over:
+        if parent not in estimates or not over or candidate.passed_over:
             continue
         of += 1
         mine = estimates.get(candidate.id)

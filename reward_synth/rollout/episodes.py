@@ -82,11 +82,17 @@ class Rollouts:
     @property
     def transitions(self) -> Transitions:
         """All steps of all episodes, those of the first episode first."""
-        happened = (np.arange(len(self.action))[:, None] < self.length).T
-        before, action, after = (
-            np.swapaxes(x, 0, 1)[happened] for x in (self.state[:-1], self.action, self.state[1:])
-        )
-        return Transitions(before, action, after)
+        return Transitions(*map(self._joined, (self.state[:-1], self.action, self.state[1:])))
+
+    @property
+    def step_fitness(self) -> np.ndarray:
+        """(b,) the fitness of each of these steps."""
+        return self._joined(self.fitness)
+
+    def _joined(self, values: np.ndarray) -> np.ndarray:
+        """Return what happened, (b, ...), of (L, E, ...), an episode after the other."""
+        happened = np.arange(len(self.action))[:, None] < self.length
+        return np.swapaxes(values, 0, 1)[happened.T]
 
     @property
     def episodes(self) -> Episodes:
@@ -235,7 +241,7 @@ def evaluate(
                 success=success[mine],
                 state=state[:, mine],
                 action=action[:, mine],
-                fitness=_spread(_fitness(task, steps), happened),
+                fitness=_spread(step_fitness(task, steps), happened),
                 reward=_spread(values, happened),
                 terms=_spread(terms, happened),
                 qpos=qpos[:, mine],
@@ -249,7 +255,7 @@ def fitness_of(task: Task, rollouts: Rollouts) -> np.ndarray:
     """Return the (L, E) fitness of recorded steps by a task's own measure; 0 after the end."""
     happened = np.arange(len(rollouts.action))[:, None] < rollouts.length
     steps = (x[happened] for x in (rollouts.state[:-1], rollouts.action, rollouts.state[1:]))
-    return _spread(_fitness(task, Transitions(*steps)), happened)
+    return _spread(step_fitness(task, Transitions(*steps)), happened)
 
 
 def _look(looks: Looks, state: np.ndarray, qpos: np.ndarray, length: np.ndarray) -> None:
@@ -279,7 +285,7 @@ def violations(task: Task, rollouts: Sequence[Rollouts]) -> tuple[Violation, ...
     return tuple(found)
 
 
-def _fitness(task: Task, transitions: Transitions) -> np.ndarray:
+def step_fitness(task: Task, transitions: Transitions) -> np.ndarray:
     """Return the fitness, (b,), of b steps."""
     values = [
         np.asarray(batched.fitness(task, some.state, some.action, some.next_state))[:count]

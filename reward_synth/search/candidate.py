@@ -29,6 +29,10 @@ class Candidate:
       findings: what the screens noticed.
       audited: whether a screen turned it down and it was trained all the same, to see how
         often screens are wrong.
+      judgement: how well it goes with the fitness of recorded steps, from -1 to 1, where there
+        were more proposals than could be trained; see ``search.preselection``.
+      by_lot: whether it was taken from these by lot and not by its judgement, to see what
+        judgements are worth.
       rejection: why it was turned down; None if it was not.
       standings: at the rungs of its race, in their order.
       wildcard: whether it was to be trained to the end however it stood, to see how often the
@@ -49,6 +53,8 @@ class Candidate:
     lineage: int = 0
     findings: tuple[Finding, ...] = ()
     audited: bool = False
+    judgement: float | None = None
+    by_lot: bool = False
     rejection: Rejection | None = None
     standings: tuple[Standing, ...] = ()
     wildcard: bool = False
@@ -72,6 +78,11 @@ class Candidate:
     def trains(self) -> bool:
         """Whether it is trained: it was not turned down, or is an audited reject of a screen."""
         return self.rejection is None or (self.audited and self.rejection.stage is Stage.SCREEN)
+
+    @property
+    def passed_over(self) -> bool:
+        """Whether others of its generation were trained in its place, as promising more."""
+        return self.rejection is not None and self.rejection.stage is Stage.CHOICE
 
     @property
     def kind(self) -> str:

@@ -74,13 +74,16 @@ class SearchSettings:
       elites: other good candidates that a proposer is shown besides the parent.
       lineages: lines of descent that are kept apart.
       screens: whether rewards are judged before they are trained on.
-      audit: share of what the screens turn down that is trained all the same.
+      audit: share of what the screens turn down that is trained all the same, and of the places
+        that are given to proposals by lot.
       remember: whether this run uses what others have left, and leaves what it finds to them:
         exploits of the task, replayed against new candidates, and rewards of similar tasks,
         which strategies that work with examples show.
       duplicates: distance (EPIC) below which a reward counts as one that was tried; 0 for none.
       rungs: shares of ``steps`` after which a generation is cut; [] for no race.
       keep: shares of a generation that train on after each rung.
+      oversample: proposals for each that is trained; the less promising are passed over, see
+        ``search.preselection``.
       reruns: of the leaders, trained again with a fresh seed after each generation.
       fit_weights: whether numbers in WEIGHTS are searched without the proposer.
     """
@@ -99,6 +102,7 @@ class SearchSettings:
     duplicates: float = 0.01
     rungs: tuple[float, ...] = (0.4, 0.7)
     keep: tuple[float, ...] = (0.5, 0.25)
+    oversample: int = 2
     reruns: int = 2
     fit_weights: bool = True
 
@@ -251,6 +255,7 @@ class RunConfig:
             ("search.lineages", self.search.lineages, 1),
             ("search.audit", self.search.audit, 0),
             ("search.duplicates", self.search.duplicates, 0),
+            ("search.oversample", self.search.oversample, 1),
             ("search.reruns", self.search.reruns, 0),
             ("feedback.answers", self.feedback.answers, 1),
             ("feedback.patience_s", self.feedback.patience_s, 0),

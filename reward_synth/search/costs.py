@@ -65,9 +65,10 @@ class Costs:
 
     @property
     def exploration(self) -> int:
-        """Of the random actions that rewards are screened on, once in a run."""
+        """Of the random actions that rewards are screened and judged on, once in a run."""
         search = self.config.search
-        return math.prod(EXPLORED) if search.screens or search.duplicates else 0
+        looks = search.screens or search.duplicates or search.oversample > 1
+        return math.prod(EXPLORED) if looks else 0
 
     def race(
         self, members: int, ladder: Ladder, wildcards: frozenset[int] = frozenset({0})

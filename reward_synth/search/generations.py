@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -167,9 +167,12 @@ class Search:
         self._budget.check_seconds()
         archive, search = self._archive(generation), self._config.search
         seed = derive_seed(self._config.seed, "propose", generation)
-        briefs = self._strategy.briefs(archive, search, np.random.default_rng(seed))
-        briefs = briefs[: self._affordable(archive, len(briefs))]
-        screening = search.screens or search.duplicates > 0.0
+        each = self._oversample
+        wanted = replace(search, candidates=each * search.candidates)
+        briefs = self._strategy.briefs(archive, wanted, np.random.default_rng(seed))
+        places = self._affordable(archive, max(1, len(briefs) // each))
+        briefs = briefs[: each * places]
+        screening = search.screens or search.duplicates > 0.0 or each > 1
         if screening:
             self._explore()
         began = time.monotonic()
@@ -188,6 +191,10 @@ class Search:
             self._store.folder,
             screen,
         )
+        if each > 1:
+            candidates = self._safely(
+                lambda: self._training.preselect(candidates, archive.candidates, places)
+            )
         self._map(archive)
         self._store.finish_job(
             f"gen_{generation:02d}/propose",
@@ -197,6 +204,12 @@ class Search:
             candidates,
         )
         return candidates
+
+    @property
+    def _oversample(self) -> int:
+        """Proposals for each place; none to spare where nothing may be decided by fitness."""
+        hidden = self._strategy.blind or not self._config.feedback.fitness
+        return 1 if hidden else self._config.search.oversample
 
     def _map(self, archive: Archive) -> None:
         """Keep how far rewards are from each other, for the report."""

@@ -75,7 +75,8 @@ class Screening:
         settings = self.config.search
         evidence = self._evidence(candidates, earlier) if settings.screens else None
         stage = self._stage(earlier) if settings.duplicates else None
-        known = [self._known(c, stage) for c in earlier if c.terms] if stage is not None else []
+        tried = [c for c in earlier if c.terms and not c.passed_over]
+        known = [self._known(c, stage) for c in tried] if stage is not None else []
         done = []
         for candidate in candidates:
             reward = self.reward(candidate)
@@ -159,7 +160,7 @@ class Screening:
             steps = self.explored()
             if first:
                 rng = np.random.default_rng(derive_seed(self.config.seed, "sample"))
-                trained = Transitions.join([self._rollouts(c).transitions for c in first])
+                trained = Transitions.join([self.rollouts(c).transitions for c in first])
                 steps = Transitions.join([steps, trained.sample(len(steps), rng)])
             seed = derive_seed(self.config.seed, "compare")
             self._samples[stage] = Sample.draw(steps, seed, **_COMPARED)
@@ -229,11 +230,12 @@ class Screening:
         half = _REMEMBERED // 2
         return scored if len(scored) <= _REMEMBERED else scored[:half] + scored[-half:]
 
-    def _rollouts(self, candidate: Candidate) -> Rollouts:
+    def rollouts(self, candidate: Candidate) -> Rollouts:
+        """Load the held-out episodes of a scored candidate's first training."""
         return Rollouts.load(self.folder / candidate.folder / "rollout.npz")
 
     def _episodes(self, candidate: Candidate) -> Episodes:
-        return self._rollouts(candidate).episodes
+        return self.rollouts(candidate).episodes
 
     def explored(self) -> Transitions:
         """Return the steps of random actions, which are made once in a run."""

@@ -40,6 +40,10 @@ class Training(Protocol):
         self, candidates: Sequence[Candidate], earlier: Sequence[Candidate]
     ) -> list[Candidate]: ...
 
+    def preselect(  # noqa: D102
+        self, candidates: Sequence[Candidate], earlier: Sequence[Candidate], places: int
+    ) -> list[Candidate]: ...
+
     def distances(self, candidates: Sequence[Candidate]) -> dict[str, list]: ...  # noqa: D102
 
     def generation(  # noqa: D102
@@ -85,6 +89,12 @@ class TrainingProcess:
     ) -> list[Candidate]:
         """See ``Trainer.screen``."""
         return self._call("screen", candidates, earlier)
+
+    def preselect(
+        self, candidates: Sequence[Candidate], earlier: Sequence[Candidate], places: int
+    ) -> list[Candidate]:
+        """See ``Trainer.preselect``."""
+        return self._call("preselect", candidates, earlier, places)
 
     def distances(self, candidates: Sequence[Candidate]) -> dict[str, list]:
         """See ``Trainer.distances``."""

@@ -29,6 +29,7 @@ from reward_synth.search.config import RunConfig
 from reward_synth.search.costs import Costs, TaskFacts
 from reward_synth.search.listener import Comparison
 from reward_synth.search.looks import Eyes
+from reward_synth.search.preselection import preselect
 from reward_synth.search.rungs import Ladder
 from reward_synth.search.screening import Screening
 from reward_synth.search.seeds import derive_seed
@@ -109,6 +110,12 @@ class Trainer:
     ) -> list[Candidate]:
         """Judge a generation before it is trained; see ``Screening.screen``."""
         return self.screening.screen(candidates, earlier)
+
+    def preselect(
+        self, candidates: Sequence[Candidate], earlier: Sequence[Candidate], places: int
+    ) -> list[Candidate]:
+        """Pass over all but ``places`` of a generation; see ``preselect``."""
+        return preselect(self.screening, candidates, earlier, places)
 
     def distances(self, candidates: Sequence[Candidate]) -> dict[str, list]:
         """Return how far rewards are apart; see ``Screening.distances``."""

@@ -28,7 +28,7 @@ def config(point_task_folder: Path) -> RunConfig:
         task=str(point_task_folder),
         trainer="sb3",
         llm=LLMSettings(kind="offline"),
-        search=SearchSettings(generations=1, candidates=2, steps=256, episodes=4),
+        search=SearchSettings(generations=1, candidates=2, steps=256, episodes=4, oversample=1),
         final=FinalSettings(trainings=2, episodes=4),
         train=PPOConfig(envs=4, horizon=16, epochs=2, minibatches=2, hidden=(8, 8)),
         video=VideoSettings(enabled=False),

@@ -21,6 +21,7 @@ from reward_synth.search.store import Store
 WORK = {
     "explore": "screening",
     "screen": "screening",
+    "preselect": "screening",
     "distances": "screening",
     "generation": "racing",
     "rerun": "re-running",

@@ -70,6 +70,7 @@ PLAIN = SearchSettings(
     duplicates=0.0,
     rungs=(),
     keep=(),
+    oversample=1,
     reruns=0,
 )
 
@@ -85,6 +86,7 @@ def config(point_task_folder):
             steps=512,
             episodes=4,
             lineages=2,
+            oversample=1,
             reruns=1,
             remember=False,
         ),

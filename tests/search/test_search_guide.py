@@ -55,7 +55,13 @@ def test_the_strategy_of_the_guide_searches(point_task_folder, tmp_path):
         task=str(point_task_folder),
         llm=LLMSettings(kind="offline"),
         search=SearchSettings(
-            "half_new", generations=2, candidates=4, steps=512, episodes=4, remember=False
+            "half_new",
+            generations=2,
+            candidates=4,
+            steps=512,
+            episodes=4,
+            remember=False,
+            oversample=1,
         ),
         final=FinalSettings(trainings=0),
         train=PPOConfig(envs=4, horizon=16, epochs=2, minibatches=2, hidden=(8, 8)),
