@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -168,12 +170,11 @@ def trained(run: Path, place: Path, name: str) -> Subject:
 
 def _bundle(folder: Path) -> Subject:
     """Return the policy of a bundle, as onnxruntime runs it."""
-    try:
-        import onnxruntime
-    except ImportError as error:
+    if find_spec("onnxruntime") is None:
         raise ConfigError(
             "a bundle's policy needs the deploy extra: pip install 'reward-synth[deploy]'."
-        ) from error
+        )
+    onnxruntime = import_module("onnxruntime")
     description = json.loads((folder / "deploy.json").read_text(encoding="utf-8"))
     was = description["task"]
     task = task_of(None, was["name"], was["fingerprint"], _WHEN)

@@ -156,7 +156,7 @@ def _run(
         observation = np.asarray(batched.observe(task, state))
         drawn = _noise(jax.random.fold_in(noise_key, next(steps)), (episodes, len(spread)))
         level = backend.noise
-        if level is not None and level.any():
+        if level.any():
             same = np.tile(drawn, (count // episodes, 1))
             observation = observation + (level[:, None] * spread * same).astype(np.float32)
         return np.clip(act(observation), -1.0, 1.0)

@@ -224,8 +224,8 @@ def test_the_budget_stops_it_before_it_is_passed(finished, tmp_path):
 def test_the_command_prints_the_comparison_and_says_mistakes_in_a_line(run, tmp_path, capsys):
     assert main(["robustify", str(run), "trainings=2", "steps=512", "episodes=2"]) == 0
     out = capsys.readouterr().out
-    for words in ("2 trainings of 512 steps each", "in the model as it is", "masses, 0.5 to 2",
-                  "in all perturbed worlds", "as chosen by offline"):  # fmt: skip
+    for words in ("2 trainings of 512 steps each", "the model as it is", "mass 0.5 to 2",
+                  "all perturbed worlds", "as chosen by offline"):  # fmt: skip
         assert words in out
     assert out.rstrip().endswith("robustness.svg")
     assert (run / SETTINGS.name / "robustness.svg").is_file()
