@@ -14,6 +14,7 @@ import numpy as np
 from reward_synth.deploy.stress import Curve, Level, Stress
 from reward_synth.feedback.scores import interval, share_interval
 from reward_synth.randomisation import NOMINAL, Randomisation, fixed
+from reward_synth.reward.transitions import Transitions
 from reward_synth.rollout.episodes import first_episodes
 from reward_synth.sim.cpu import CpuBackend
 from reward_synth.sim.worlds import pushed
@@ -46,19 +47,25 @@ def spread_of(policy: Policy) -> np.ndarray:
     return np.sqrt(np.asarray(policy.observations.variance))
 
 
-def measured_spread(task: Task, act: Act, seed: int, episodes: int = 4) -> np.ndarray:
+def nominal_steps(task: Task, act: Act, seed: int, episodes: int = 4) -> Transitions:
+    """Return the steps of a policy's episodes in the nominal world."""
+    backend = CpuBackend(task, jax.random.split(jax.random.key(seed), episodes))
+    found = []
+    for moment in first_episodes(
+        task, backend, backend.reset().copy(), lambda state: _acted(task, act, state)
+    ):
+        steps = moment.state, moment.action, moment.next_state
+        found.append(Transitions(*(x[moment.running] for x in steps)))
+    return Transitions.join(found)
+
+
+def measured_spread(task: Task, act: Act, seed: int) -> np.ndarray:
     """Return the same of a policy that does not tell, (O,), from episodes in the nominal world."""
-    keys = jax.random.split(jax.random.key(seed), episodes)
-    backend = CpuBackend(task, keys)
-    seen = []
+    return np.asarray(batched.observe(task, nominal_steps(task, act, seed).state)).std(0)
 
-    def observing(state: np.ndarray) -> np.ndarray:
-        seen.append(np.asarray(batched.observe(task, state)))
-        return act(seen[-1])
 
-    for moment in first_episodes(task, backend, backend.reset().copy(), observing):
-        seen[-1] = seen[-1][moment.running]
-    return np.concatenate(seen).std(0)
+def _acted(task: Task, act: Act, state: np.ndarray) -> np.ndarray:
+    return np.clip(act(np.asarray(batched.observe(task, state))), -1.0, 1.0)
 
 
 def left_out(task: Task) -> dict[str, str]:
