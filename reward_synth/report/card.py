@@ -10,7 +10,9 @@ from typing import Any
 from jinja2 import Environment
 from markupsafe import Markup
 
+from reward_synth.feedback.scores import in_words
 from reward_synth.files import write_text
+from reward_synth.records import Violation
 from reward_synth.report import programs, words
 from reward_synth.report.templates import environment
 
@@ -100,11 +102,18 @@ def _limits(description: Mapping[str, Any]) -> list[str]:
             f"In simulation it is told {', '.join(supplied)} without error. A robot has to "
             "estimate what it does not measure."
         )
+    kept = [Violation(**entry) for entry in evidence.get("limits", ())]
+    beyond = in_words([limit for limit in kept if limit.share])
+    if kept and not beyond:
+        names = ", ".join(limit.limit for limit in kept)
+        found.insert(0, f"It keeps to the limits that the task declares: {names}.")
     unlimited = [j["name"] for j in description["joints"] if j["limits"]["velocity"] is None]
     if unlimited:
         found.append(
             "The model limits no joint's speed; the runtime watches for twice what was seen."
         )
+    if beyond:
+        found.insert(0, f"It exceeds limits that the task declares: {beyond}.")
     if evidence["success"]["mean"] < 0.5:
         found.insert(
             0,

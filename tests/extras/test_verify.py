@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from reward_synth.cli import main
 from reward_synth.deploy.runtime import BundleError, load_bundle
+from reward_synth.task import load_task
 from tests.extras.bundles import ROBOT, make_bundle
 from tests.extras.damages import DAMAGES, GUIDE, do, table, without_numbers
 
@@ -43,6 +44,12 @@ def test_a_whole_bundle_is_sound(whole, capsys):
     assert said.splitlines()[-1].endswith("hopper: sound")
     for words in ("opset 17", "3 driven joints", "100 actions", "20 episodes", "99th percentile"):
         assert words in said
+
+
+def test_a_bundle_says_how_it_keeps_to_the_robots_limits(whole):
+    said = json.loads((whole / "deploy.json").read_text())["evidence"]["limits"]
+    assert [x["limit"] for x in said] == [limit.name for limit in load_task("hopper").limits]
+    assert "limits that the task declares" in (whole / "card.md").read_text(encoding="utf-8")
 
 
 def test_it_needs_no_jax(whole):
