@@ -176,9 +176,8 @@ def robustness_table(found: Robustness) -> RenderableType:
         f"{found.settings.steps:,} steps each from scratch, {found.settings.episodes} held-out "
         "episodes in each world"
     )
-    ranges = ", ".join(f"{n} {low:g} to {high:g}" for n, (low, high) in found.ranges.ranges())
     legend = (
-        f"robustified: trained with {ranges}, as chosen by {found.author}\n"
+        f"robustified: trained with {found.ranges.words}, as chosen by {found.author}\n"
         "brackets: 95% over trainings; of the difference, over pairs that share a seed"
     )
     return Group(Text(heading, style="bold"), table, Text(legend, style="dim"))

@@ -83,10 +83,16 @@ def _clip(bounds: Sequence[float | None]) -> str:
 def _limits(description: Mapping[str, Any]) -> list[str]:
     """Return what the numbers do not say, in sentences."""
     evidence, timing = description["evidence"], description["timing"]
+    worlds = description["provenance"].get("worlds", "")
+    trained = (
+        f"It was trained in worlds that differ ({worlds}) and tested in MuJoCo alone, on the one "
+        "model in the bundle."
+        if worlds
+        else "It was trained and tested in MuJoCo alone, on the one model in the bundle: masses, "
+        "friction, delays and noise did not differ."
+    )
     found = [
-        "It was trained and tested in MuJoCo alone, on the one model in the bundle, without "
-        "randomised masses, friction, delays or noise unless the task itself declares them. "
-        "It has not run on hardware.",
+        f"{trained} It has not run on hardware.",
         f"Initial states are the task's own, {evidence['episodes']} of them, drawn with a seed "
         "that training did not use. Nothing was tried from others.",
         f"It expects a new action every {timing['period'] * 1e3:g} ms, computed from a reading "

@@ -146,7 +146,7 @@ class Stage:
         """
         priors = self._priors()
         ranges, author = self._ranges(priors)
-        self.say(f"worlds differ, as chosen by {author}: {in_words(ranges)}")
+        self.say(f"worlds differ, as chosen by {author}: {ranges.words}")
         worlds = {"nominal": None, "robustified": ranges}
         policies = {kind: self._train(kind, worlds[kind]) for kind in KINDS}
         tests = {kind: self._test(kind, policies[kind]) for kind in KINDS}
@@ -336,11 +336,6 @@ def _pooled(levels: Sequence[Level]) -> Level:
         success_high=float(best),
         length=float(np.mean([x.length for x in levels])),
     )
-
-
-def in_words(ranges: Randomisation) -> str:
-    """Return ranges for people, such as "mass 0.8 to 1.2, delay 0 to 1"."""
-    return ", ".join(f"{name} {low:g} to {high:g}" for name, (low, high) in ranges.ranges())
 
 
 def to_json(found: Robustness) -> dict[str, Any]:

@@ -100,6 +100,12 @@ def test_what_exceeds_limits_is_said_before_all_that_is_well(tmp_path):
         assert "limits that the task declares" not in text
 
 
+def test_worlds_that_differed_in_training_are_said(tmp_path):
+    for text in cards(tmp_path, provenance={"worlds": "mass 0.8 to 1.2"}):
+        assert "It was trained in worlds that differ (mass 0.8 to 1.2) and tested in" in text
+        assert "did not differ" not in text
+
+
 def test_a_stress_test_and_a_video_are_shown_if_they_are_there(tmp_path):
     (tmp_path / "stress.json").write_text(json.dumps({"summary": ["Worst: friction at 0.4."]}))
     (tmp_path / "stress_mass.svg").write_text("<svg/>")
