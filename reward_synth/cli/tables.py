@@ -171,14 +171,16 @@ def robustness_table(found: Robustness) -> RenderableType:
         ahead = "bold green" if low > 0.0 else "red" if high < 0.0 else ""
         cells.append(_estimate(gap, low, high))
         table.add_row(_worlds(row.name, tested.get(row.name, ())), *cells, style=ahead)
+    settings = found.settings
     heading = (
         f"Fitness of {found.candidate}: {count} training{'s' if count > 1 else ''} of "
-        f"{found.settings.steps:,} steps each from scratch, {found.settings.episodes} held-out "
-        "episodes in each world"
+        f"{settings.steps:,} steps each, continued for {settings.more:,}; {settings.episodes} "
+        "held-out episodes in each world"
     )
     legend = (
-        f"robustified: trained with {found.ranges.words}, as chosen by {found.author}\n"
-        "brackets: 95% over trainings; of the difference, over pairs that share a seed"
+        "nominal: continued in the model as it is\n"
+        f"robustified: continued with {found.ranges.words}, as chosen by {found.author}\n"
+        "brackets: 95% over trainings; of the difference, over pairs that continue the same"
     )
     return Group(Text(heading, style="bold"), table, Text(legend, style="dim"))
 
