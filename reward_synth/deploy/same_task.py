@@ -80,7 +80,7 @@ def _differences(task: Task, bundle: Bundle, act: Act) -> Iterator[str]:
         yield "its fields are others, or read otherwise"
     if not _begins(carried, bundle):
         yield "its episodes begin elsewhere"
-    steps = Transitions.join([nominal_steps(carried, act, 0), explore(carried, 0, 8, 64)])
+    steps = Transitions.join([nominal_steps(carried, act, 0, 4), explore(carried, 0, 8, 64)])
     for name in _functions_apart(carried, bundle, steps):
         yield f"{name}() gives other values"
 

@@ -47,7 +47,7 @@ def spread_of(policy: Policy) -> np.ndarray:
     return np.sqrt(np.asarray(policy.observations.variance))
 
 
-def nominal_steps(task: Task, act: Act, seed: int, episodes: int = 4) -> Transitions:
+def nominal_steps(task: Task, act: Act, seed: int, episodes: int) -> Transitions:
     """Return the steps of a policy's episodes in the nominal world."""
     backend = CpuBackend(task, jax.random.split(jax.random.key(seed), episodes))
     found = []
@@ -59,9 +59,10 @@ def nominal_steps(task: Task, act: Act, seed: int, episodes: int = 4) -> Transit
     return Transitions.join(found)
 
 
-def measured_spread(task: Task, act: Act, seed: int) -> np.ndarray:
+def measured_spread(task: Task, act: Act, seed: int, episodes: int = 4) -> np.ndarray:
     """Return the same of a policy that does not tell, (O,), from episodes in the nominal world."""
-    return np.asarray(batched.observe(task, nominal_steps(task, act, seed).state)).std(0)
+    steps = nominal_steps(task, act, seed, episodes)
+    return np.asarray(batched.observe(task, steps.state)).std(0)
 
 
 def _acted(task: Task, act: Act, state: np.ndarray) -> np.ndarray:
