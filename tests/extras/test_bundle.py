@@ -77,7 +77,7 @@ def test_a_candidate_becomes_one(run, tmp_path, capsys):
     assert main(["export", str(candidate), "--output", str(tmp_path / "b")]) == 0
     bundle = load_bundle(tmp_path / "b")
     assert bundle.description["evidence"]["comparison"] == {}
-    assert "Its run made no final comparison" in (tmp_path / "b/card.md").read_text()
+    assert "No final comparison was made with this reward" in (tmp_path / "b/card.md").read_text()
     # the network is the candidate's: its weights are in the file
     with np.load(candidate / "policy.npz") as arrays:
         weights = arrays["actor_0_weight"]

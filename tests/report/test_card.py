@@ -84,7 +84,7 @@ def test_a_policy_that_fails_is_called_that(tmp_path):
     failing = {"success": {"mean": 0.02, "low": 0.0, "high": 0.07}, "comparison": {}}
     for text in cards(tmp_path, evidence=failing):
         assert "It succeeds in 2% of episodes: it is no solution of the task." in text
-        assert "Its run made no final comparison" in text
+        assert "No final comparison was made with this reward" in text
 
 
 def test_what_exceeds_limits_is_said_before_all_that_is_well(tmp_path):
