@@ -6,8 +6,9 @@ What ``reward-synth robustify`` does with a run's winner, for the expert's rewar
 policies in the model as it is, bounds by rule from how far the median one goes, and then four ways
 to go on, each of ``--more`` steps: in the model as it is ("nominal"), within the bounds
 ("robustified"), within half of them ("half"), and from scratch within them for as many steps as
-the others took together ("scratch"). Prints the fitness of each in the model as it is and in all
-perturbed worlds, and the difference from "nominal" with its 95% interval over pairs of trainings.
+the others took together ("scratch"). Prints the fitness of each in the model as it is, in the
+worlds of each perturbation, in those of all inside of the bounds and outside, and in all; and the
+difference from "nominal" with its 95% interval over pairs of trainings.
 ``--ways`` picks some, ``--work`` keeps policies and sweeps and uses those that are there.
 """
 
@@ -109,9 +110,8 @@ def main() -> None:
             for row in compare("expert", settings, bounds, "offline", tests).rows:
                 gap, low, high = row.difference
                 means = [_estimate(row.fitness[kind]) for kind in ("nominal", "robustified")]
-                where = {"nominal": "the model", "all": "all perturbed worlds"}
                 print(
-                    f"| {way} | {where.get(row.name, row.name)} | {' | '.join(means)} | "
+                    f"| {way} | {row.name} | {' | '.join(means)} | "
                     f"{gap:+.3g} [{low:+.3g}, {high:+.3g}] |",
                     flush=True,
                 )

@@ -189,11 +189,17 @@ def _estimate(mean: float, low: float, high: float) -> str:
     return f"{short_number(mean)} {_between(low, high)}".rstrip()
 
 
+_GROUPS = {
+    "nominal": "the model as it is",
+    "inside": "worlds within the bounds",
+    "outside": "worlds beyond them",
+    "all": "all perturbed worlds",
+}
+
+
 def _worlds(name: str, levels: Sequence[Level]) -> str:
-    if name == "nominal":
-        return "the model as it is"
-    if name == "all":
-        return "all perturbed worlds"
+    if name in _GROUPS:
+        return _GROUPS[name]
     return f"{name} {levels[0].value:g} to {levels[-1].value:g}"
 
 

@@ -77,7 +77,8 @@ class Row:
     """How both kinds of policies did in some of the worlds.
 
     Attributes:
-      name: "nominal", a perturbation's, or "all" for all of these together.
+      name: "nominal", a perturbation's, "inside" for those of all perturbations' worlds that lie
+        within the bounds, "outside" for the others, or "all" for both together.
       fitness: for "nominal" and "robustified", each training's mean over these worlds.
     """
 
@@ -102,7 +103,8 @@ class Robustness:
       author: who chose them: a model's name, or "offline".
       tests: for "nominal" and "robustified", the stress test of its trainings together; its
         intervals are over trainings.
-      rows: fitness in the model as it is, in the worlds of each perturbation, and in all of these.
+      rows: fitness in the model as it is, in the worlds of each perturbation, and in all of these,
+        within the bounds and outside.
     """
 
     candidate: str
@@ -306,20 +308,34 @@ def compare(
     tests: Mapping[str, Sequence[Stress]],
 ) -> Robustness:
     """Put each training's stress test together, and set the one kind beside the other."""
-    names = ("nominal", *(curve.name for curve in tests["nominal"][0].curves), "all")
-    rows = tuple(
-        Row(name, {kind: tuple(_mean(one, name) for one in mine) for kind, mine in tests.items()})
-        for name in names
-    )
+    first = next(iter(tests.values()))[0]
+    levels = [(name, level.value) for name, level in first.levels()]
+    inside = {place: _within(ranges, *place) for place in levels}
+    groups: dict[str, list[tuple[str, float]]] = {
+        **{c.name: [place for place in levels if place[0] == c.name] for c in first.curves},
+        "inside": [place for place in levels if inside[place]],
+        "outside": [place for place in levels if not inside[place]],
+        "all": levels,
+    }
+    rows = [Row("nominal", {k: tuple(t.nominal.fitness for t in x) for k, x in tests.items()})]
+    rows += [
+        Row(name, {kind: tuple(_mean(one, group) for one in mine) for kind, mine in tests.items()})
+        for name, group in groups.items()
+        if group
+    ]
     together = {kind: pooled(mine) for kind, mine in tests.items()}
-    return Robustness(candidate, settings, ranges, author, together, rows)
+    return Robustness(candidate, settings, ranges, author, together, tuple(rows))
 
 
-def _mean(test: Stress, name: str) -> float:
-    """Return a policy's mean fitness over the worlds of a row."""
-    if name == "nominal":
-        return test.nominal.fitness
-    return float(np.mean([x.fitness for other, x in test.levels() if name in ("all", other)]))
+def _within(ranges: Randomisation, name: str, value: float) -> bool:
+    bounds = getattr(ranges, name)
+    return bounds is not None and bounds[0] <= value <= bounds[1]
+
+
+def _mean(test: Stress, group: Sequence[tuple[str, float]]) -> float:
+    """Return a policy's mean fitness over some worlds, by perturbation and value."""
+    found = [x.fitness for name, x in test.levels() if (name, x.value) in group]
+    return float(np.mean(found))
 
 
 def pooled(tests: Sequence[Stress]) -> Stress:

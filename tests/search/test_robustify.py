@@ -113,6 +113,16 @@ def test_both_kinds_are_trained_and_tested_alike(done):
     assert (found.rows[0].name, everything.name) == ("nominal", "all")
     expected = [np.mean([x.fitness for _, x in found.tests[kind].levels()]) for kind in KINDS]
     np.testing.assert_allclose([np.mean(everything.fitness[kind]) for kind in KINDS], expected)
+    *_, inside, outside, _ = found.rows
+    assert (inside.name, outside.name) == ("inside", "outside")
+    bounds = dict(found.ranges.ranges())
+    for row, wanted in ((inside, True), (outside, False)):
+        levels = [
+            x.fitness
+            for name, x in nominal.levels()
+            if (bounds[name][0] <= x.value <= bounds[name][1]) == wanted
+        ]
+        np.testing.assert_allclose(np.mean(row.fitness["nominal"]), np.mean(levels))
     gap, low, high = everything.difference
     assert gap == pytest.approx(expected[1] - expected[0])
     assert low <= gap <= high
@@ -243,7 +253,8 @@ def test_the_command_prints_the_comparison_and_says_mistakes_in_a_line(run, tmp_
     assert main(["robustify", str(run), "trainings=2", "steps=512", "more=256", "episodes=2"]) == 0
     out = capsys.readouterr().out
     for words in ("2 trainings of 512 steps each, continued for 256", "the model as it is",
-                  "mass 0.5 to 2", "all perturbed worlds", "as chosen by offline"):  # fmt: skip
+                  "mass 0.5 to 2", "worlds beyond them", "all perturbed worlds",
+                  "as chosen by offline"):  # fmt: skip
         assert words in out
     assert out.rstrip().endswith("robustness.svg")
     assert (run / SETTINGS.name / "robustness.svg").is_file()
