@@ -52,6 +52,11 @@ class Randomisation:
         """(6, 2) low and high of each, in the order of ``NOMINAL``."""
         return tuple(getattr(self, name) or (value, value) for name, value in NOMINAL.items())
 
+    @property
+    def words(self) -> str:
+        """For people, such as "mass 0.8 to 1.2, delay 0 to 1"."""
+        return ", ".join(f"{name} {low:g} to {high:g}" for name, (low, high) in self.ranges())
+
     def over(self, other: Randomisation | None) -> Randomisation:
         """Return these ranges, and the other's where these have none."""
         return replace(other, **dict(self.ranges())) if other else self

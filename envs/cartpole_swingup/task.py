@@ -15,8 +15,8 @@ from reward_synth.task import (
     add_sensor,
     dress,
     joint_positions,
-    joint_range,
     joint_speed,
+    joint_stops,
     joint_velocities,
     scene,
     sensors,
@@ -48,7 +48,7 @@ FIELDS = (
 )
 
 LIMITS = (
-    joint_range("place on the rail", "slider", low=-1.75, high=1.75),  # 5 cm from the stops
+    joint_stops("stops of the rail", "slider", give=0.03),  # a blow at 1 m/s
     joint_speed("cart speed", "slider", most=5.0),
 )
 

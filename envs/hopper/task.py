@@ -13,8 +13,8 @@ from reward_synth.task import (
     gymnasium_model,
     joint_load,
     joint_positions,
-    joint_range,
     joint_speed,
+    joint_stops,
     joint_velocities,
     sensors,
 )
@@ -46,12 +46,12 @@ FIELDS = (
     ),
 )
 
+# What the expert's policies do is within: up to 9 degrees into the stops of the foot, on which each
+# hop lands, 20 rad/s, 18 times the weight.
 LIMITS = (
-    # two degrees beyond the stops, into which strong motors press the joints
-    joint_range("range of thigh and leg", "thigh_joint", "leg_joint", low=-2.65, high=0.035),
-    joint_range("range of the foot", "foot_joint", low=-0.82, high=0.82),
-    joint_speed("joint speed", *_JOINTS, most=15.0),
-    joint_load("force of the ground", "rootz", most=1550.0),  # ten times the weight
+    joint_stops("stops of the joints", *_JOINTS, give=0.175),  # a blow at 25 rad/s
+    joint_speed("joint speed", *_JOINTS, most=25.0),  # about what motors of legged robots reach
+    joint_load("force of the ground", "rootz", most=3100.0),  # 20 times the weight
 )
 
 

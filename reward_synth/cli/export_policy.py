@@ -171,10 +171,11 @@ def _trained(
     video: Path,
 ) -> Trained:
     from reward_synth.deploy.bundle import Trained
+    from reward_synth.search.config import config_from_json
     from reward_synth.search.proposals import load_traced
     from reward_synth.train.policy import Policy
 
-    config = store.get("config") or {}
+    config = config_from_json(store.get("config") or {})
     task = task_of(
         store.get("task_folder"),
         store.get("task")["name"],
@@ -187,7 +188,8 @@ def _trained(
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise ExportError(f"{shorten(folder)}: its files cannot be read ({error}).") from error
     assert candidate.program is not None
-    transform = config.get("train", {}).get("transform", "none")
+    worlds = config.randomise.over(task.randomisation)
+    transform = config.train.transform
     notes = f"In training its terms were composed by {transform}." if transform != "none" else ""
     provenance = {
         "run": run.name,
@@ -195,9 +197,10 @@ def _trained(
         "author": candidate.author,
         "training": training,
         "steps": steps,
-        "trainer": config.get("trainer", "jax"),
+        "trainer": config.trainer,
         "transform": transform,
-        "seed": int(config.get("seed", 0)),
+        "worlds": worlds.words if worlds else "",
+        "seed": config.seed,
         "rationale": candidate.program.rationale,
         "reward": candidate.program.source,
         "notes": notes,

@@ -10,7 +10,8 @@ from reward_synth.cli.outcome import shorten
 from reward_synth.errors import ConfigError, RunError
 from reward_synth.files import cache_folder, write_text
 
-_SETTINGS = {"trainings": (4, 1), "episodes": (20, 2), "steps": (0, 1)}  # default, least
+# default, least; 0 steps are as many as the run trained for, 0 more as many again
+_SETTINGS = {"trainings": (4, 1), "steps": (0, 1), "more": (0, 1), "episodes": (20, 2)}
 
 
 def robustify_run(arguments: Sequence[str]) -> int:
@@ -57,7 +58,7 @@ def robustify_run(arguments: Sequence[str]) -> int:
             task=subject.task,
             best=candidate,
             place=str(subject.folder.relative_to(folder)),
-            settings=Settings(given["trainings"], steps, given["episodes"]),
+            settings=Settings(given["trainings"], steps, given["more"] or steps, given["episodes"]),
             budget=Budget(config.budget, store),
             say=lambda text: print(text, flush=True),
         )

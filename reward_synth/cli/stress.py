@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from reward_synth.train.policy import Policy
 
 _SETTINGS = {"episodes": (20, 2), "seed": (0, 0), "threads": (0, 0)}  # default, least
-_WHEN = "when the policy was trained"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -160,28 +160,39 @@ def trained(run: Path, place: Path, name: str) -> Subject:
             store.get("task_folder"),
             store.get("task")["name"],
             store.get("task_fingerprint"),
-            _WHEN,
+            "when the policy was trained",
         )
     policy: Policy = Policy.load(place / "policy.npz")
     return Subject(task, act_of(policy), spread_of(policy), name, place)
 
 
 def _bundle(folder: Path) -> Subject:
-    """Return the policy of a bundle, as onnxruntime runs it."""
-    try:
-        import onnxruntime
-    except ImportError as error:
+    """Return the policy of a bundle, as onnxruntime runs it.
+
+    Raises:
+      ConfigError: the extra is missing.
+      ExportError: the bundle is damaged, or its task is not as it was.
+    """
+    if find_spec("onnxruntime") is None:
         raise ConfigError(
             "a bundle's policy needs the deploy extra: pip install 'reward-synth[deploy]'."
-        ) from error
-    description = json.loads((folder / "deploy.json").read_text(encoding="utf-8"))
-    was = description["task"]
-    task = task_of(None, was["name"], was["fingerprint"], _WHEN)
-    session = onnxruntime.InferenceSession((folder / "policy.onnx").read_bytes())
-    name = session.get_inputs()[0].name
+        )
+    import numpy as np
+
+    from reward_synth.deploy.runtime import BundleError, load_bundle
+    from reward_synth.deploy.same_task import check_same
+    from reward_synth.task import load_task
+
+    try:
+        bundle = load_bundle(folder)
+    except BundleError as error:
+        raise ExportError(f"{shorten(folder)}: {error} `reward-synth verify` says more.") from error
+    task = load_task(bundle.description["task"]["name"])
+    name = bundle.description["policy"]["input"]
 
     def act(observation: np.ndarray) -> np.ndarray:
-        (action,) = session.run(None, {name: observation.astype("float32")})
-        return action
+        (action,) = bundle.policy.run(None, {name: observation.astype("float32")})
+        return np.asarray(action)
 
+    check_same(task, bundle, act)
     return Subject(task, act, None, "the bundle's policy", folder)

@@ -13,7 +13,6 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from reward_synth.deploy.stress import NAMES
 from reward_synth.feedback.scores import exceeded, interval
 from reward_synth.search.candidate import Candidate
 
@@ -162,38 +161,49 @@ def robustness_table(found: Robustness) -> RenderableType:
     """One row for the model as it is, for the worlds of each perturbation, and for all of these."""
     count = found.settings.trainings
     table = _table()
-    table.add_column("mean fitness", no_wrap=True)
-    _add_numbers(table, "nominal", "95%", "robustified", "95%", "difference", "95%")
+    table.add_column("world", no_wrap=True)
+    _add_numbers(table, "nominal", "robustified", "difference")
     tested = {curve.name: curve.levels for curve in found.tests["nominal"].curves}
     for row in found.rows:
         cells = []
         for kind in ("nominal", "robustified"):
             values = row.fitness[kind]
             mean = sum(values) / count
-            cells += [short_number(mean), _between(*interval(np.array(values)))]
+            cells.append(_estimate(mean, *interval(np.array(values))))
         gap, low, high = row.difference
         ahead = "bold green" if low > 0.0 else "red" if high < 0.0 else ""
-        cells += [short_number(gap), _between(low, high)]
+        cells.append(_estimate(gap, low, high))
         table.add_row(_worlds(row.name, tested.get(row.name, ())), *cells, style=ahead)
+    settings = found.settings
     heading = (
-        f"Robustness of {found.candidate}: {count} training{'s' if count > 1 else ''} of "
-        f"{found.settings.steps:,} steps each from scratch, {found.settings.episodes} held-out "
-        "episodes in each world"
+        f"Fitness of {found.candidate}: {count} training{'s' if count > 1 else ''} of "
+        f"{settings.steps:,} steps each, continued for {settings.more:,}; {settings.episodes} "
+        "held-out episodes in each world"
     )
-    ranges = ", ".join(f"{n} {low:g} to {high:g}" for n, (low, high) in found.ranges.ranges())
     legend = (
-        f"robustified: trained with {ranges}, as chosen by {found.author}\n"
-        "difference: over pairs of trainings that share a seed, and all their worlds"
+        "nominal: continued in the model as it is\n"
+        f"robustified: continued with {found.ranges.words}, as chosen by {found.author}\n"
+        "brackets: 95% over trainings; of the difference, over pairs that continue the same"
     )
     return Group(Text(heading, style="bold"), table, Text(legend, style="dim"))
 
 
+def _estimate(mean: float, low: float, high: float) -> str:
+    return f"{short_number(mean)} {_between(low, high)}".rstrip()
+
+
+_GROUPS = {
+    "nominal": "the model as it is",
+    "inside": "worlds within the bounds",
+    "outside": "worlds beyond them",
+    "all": "all perturbed worlds",
+}
+
+
 def _worlds(name: str, levels: Sequence[Level]) -> str:
-    if name == "nominal":
-        return "in the model as it is"
-    if name == "all":
-        return "in all perturbed worlds"
-    return f"{NAMES[name][0]}, {levels[0].value:g} to {levels[-1].value:g}"
+    if name in _GROUPS:
+        return _GROUPS[name]
+    return f"{name} {levels[0].value:g} to {levels[-1].value:g}"
 
 
 # Up to which distance two rewards are called what; 0.01 is what weights changed by 1% make.

@@ -6,7 +6,7 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,7 +24,7 @@ from reward_synth.feedback.scores import interval, share_interval
 from reward_synth.files import atomic_write, save_arrays
 from reward_synth.records import Rejection, TracedReward
 from reward_synth.reward.rewards import Reward, traced_reward
-from reward_synth.rollout.episodes import Rollouts, evaluate
+from reward_synth.rollout.episodes import Rollouts, evaluate, violations
 from reward_synth.sim.cpu import CpuBackend
 from reward_synth.task import batched
 from reward_synth.task.task import Task
@@ -155,7 +155,7 @@ def _write(
             "return_tolerance": _tolerances(golden),
             **_golden_pairs(task, trained.policy, rollouts, seed),
         },
-        "evidence": {**_evidence(rollouts, seed), "comparison": dict(trained.comparison)},
+        "evidence": {**_evidence(task, rollouts, seed), "comparison": dict(trained.comparison)},
         "provenance": {**trained.provenance, "versions": _versions()},
     }
     network = policy_model(trained.policy, describe.metadata(description))
@@ -268,7 +268,7 @@ def _rows(values: np.ndarray) -> list[list[float]]:
     return [[float(str(number)) for number in row] for row in values.astype(np.float32)]
 
 
-def _evidence(rollouts: Rollouts, seed: int) -> dict[str, Any]:
+def _evidence(task: Task, rollouts: Rollouts, seed: int) -> dict[str, Any]:
     """Return how well the policy does on initial states that it was not chosen by."""
     fitness, successes = rollouts.episode_fitness, int(rollouts.success.sum())
     low, high = interval(fitness)
@@ -285,6 +285,7 @@ def _evidence(rollouts: Rollouts, seed: int) -> dict[str, Any]:
         "reward": float(rollouts.episode_return.mean()),
         "length": float(rollouts.length.mean()),
         "worst_fitness": float(fitness.min()),
+        "limits": [asdict(found) for found in violations(task, [rollouts])],
     }
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from reward_synth.deploy.stress import Curve, Level, Stress
 from reward_synth.feedback.scores import interval, share_interval
 from reward_synth.randomisation import NOMINAL, Randomisation, fixed
+from reward_synth.reward.transitions import Transitions
 from reward_synth.rollout.episodes import first_episodes
 from reward_synth.sim.cpu import CpuBackend
 from reward_synth.sim.worlds import pushed
@@ -46,19 +47,26 @@ def spread_of(policy: Policy) -> np.ndarray:
     return np.sqrt(np.asarray(policy.observations.variance))
 
 
+def nominal_steps(task: Task, act: Act, seed: int, episodes: int) -> Transitions:
+    """Return the steps of a policy's episodes in the nominal world."""
+    backend = CpuBackend(task, jax.random.split(jax.random.key(seed), episodes))
+    found = []
+    for moment in first_episodes(
+        task, backend, backend.reset().copy(), lambda state: _acted(task, act, state)
+    ):
+        steps = moment.state, moment.action, moment.next_state
+        found.append(Transitions(*(x[moment.running] for x in steps)))
+    return Transitions.join(found)
+
+
 def measured_spread(task: Task, act: Act, seed: int, episodes: int = 4) -> np.ndarray:
     """Return the same of a policy that does not tell, (O,), from episodes in the nominal world."""
-    keys = jax.random.split(jax.random.key(seed), episodes)
-    backend = CpuBackend(task, keys)
-    seen = []
+    steps = nominal_steps(task, act, seed, episodes)
+    return np.asarray(batched.observe(task, steps.state)).std(0)
 
-    def observing(state: np.ndarray) -> np.ndarray:
-        seen.append(np.asarray(batched.observe(task, state)))
-        return act(seen[-1])
 
-    for moment in first_episodes(task, backend, backend.reset().copy(), observing):
-        seen[-1] = seen[-1][moment.running]
-    return np.concatenate(seen).std(0)
+def _acted(task: Task, act: Act, state: np.ndarray) -> np.ndarray:
+    return np.clip(act(np.asarray(batched.observe(task, state))), -1.0, 1.0)
 
 
 def left_out(task: Task) -> dict[str, str]:
@@ -156,7 +164,7 @@ def _run(
         observation = np.asarray(batched.observe(task, state))
         drawn = _noise(jax.random.fold_in(noise_key, next(steps)), (episodes, len(spread)))
         level = backend.noise
-        if level is not None and level.any():
+        if level.any():
             same = np.tile(drawn, (count // episodes, 1))
             observation = observation + (level[:, None] * spread * same).astype(np.float32)
         return np.clip(act(observation), -1.0, 1.0)

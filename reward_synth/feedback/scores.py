@@ -79,10 +79,15 @@ def score(
 
 def exceeded(score: Score) -> str:
     """Say which limits were exceeded, how often and by how much at the most; "" if none was."""
+    return in_words(score.violated)
+
+
+def in_words(violated: Sequence[Violation]) -> str:
+    """Say the same of those that were exceeded."""
     return "; ".join(
         f"{v.limit} in {'under 1%' if v.share < 0.01 else f'{v.share:.0%}'} of steps, by up to "
         f"{f'{v.worst:,.0f}' if v.worst >= 1000 else f'{v.worst:.3g}'} {v.unit}"
-        for v in score.violated
+        for v in violated
     )
 
 

@@ -10,7 +10,9 @@ from typing import Any
 from jinja2 import Environment
 from markupsafe import Markup
 
+from reward_synth.feedback.scores import in_words
 from reward_synth.files import write_text
+from reward_synth.records import Violation
 from reward_synth.report import programs, words
 from reward_synth.report.templates import environment
 
@@ -81,10 +83,16 @@ def _clip(bounds: Sequence[float | None]) -> str:
 def _limits(description: Mapping[str, Any]) -> list[str]:
     """Return what the numbers do not say, in sentences."""
     evidence, timing = description["evidence"], description["timing"]
+    worlds = description["provenance"].get("worlds", "")
+    trained = (
+        f"It was trained in worlds that differ ({worlds}) and tested in MuJoCo alone, on the one "
+        "model in the bundle."
+        if worlds
+        else "It was trained and tested in MuJoCo alone, on the one model in the bundle: masses, "
+        "friction, delays and noise did not differ."
+    )
     found = [
-        "It was trained and tested in MuJoCo alone, on the one model in the bundle, without "
-        "randomised masses, friction, delays or noise unless the task itself declares them. "
-        "It has not run on hardware.",
+        f"{trained} It has not run on hardware.",
         f"Initial states are the task's own, {evidence['episodes']} of them, drawn with a seed "
         "that training did not use. Nothing was tried from others.",
         f"It expects a new action every {timing['period'] * 1e3:g} ms, computed from a reading "
@@ -100,11 +108,18 @@ def _limits(description: Mapping[str, Any]) -> list[str]:
             f"In simulation it is told {', '.join(supplied)} without error. A robot has to "
             "estimate what it does not measure."
         )
+    kept = [Violation(**entry) for entry in evidence.get("limits", ())]
+    beyond = in_words([limit for limit in kept if limit.share])
+    if kept and not beyond:
+        names = ", ".join(limit.limit for limit in kept)
+        found.insert(0, f"It keeps to the limits that the task declares: {names}.")
     unlimited = [j["name"] for j in description["joints"] if j["limits"]["velocity"] is None]
     if unlimited:
         found.append(
             "The model limits no joint's speed; the runtime watches for twice what was seen."
         )
+    if beyond:
+        found.insert(0, f"It exceeds limits that the task declares: {beyond}.")
     if evidence["success"]["mean"] < 0.5:
         found.insert(
             0,

@@ -1,9 +1,11 @@
-"""The second stage of a run: its winner's reward, trained in worlds that differ. Imports JAX.
+"""The second stage of a run: its winner's reward, trained on in worlds that differ. Imports JAX.
 
 After Ma et al. (2024), "DrEureka": how far each physical quantity goes before the winner fails is
-measured (the reward-aware physics prior), bounds are chosen from that, and policies are trained
-within them; beside them, with the same seeds, as many in the model as it is. Both meet the same
-perturbations. Every step is a job in the run's store, so that what was done is done once.
+measured (the reward-aware physics prior), and bounds are chosen from that. Unlike there, policies
+are not trained within them from scratch: each is trained in the model as it is, and then trained on
+as long, once in worlds that differ and once, beside it, in the model as it still is. So the two
+differ by the worlds alone, and not by the luck of two trainings. Both meet the same perturbations.
+Every step is a job in the run's store, so that what was done is done once.
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ from reward_synth.train.population import Member
 
 KINDS = ("nominal", "robustified")
 FOLDER = "robust"
+SLOWER = 0.3  # times the learning rate, where a policy that can do something learns on
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +55,21 @@ class Settings:
     """How it is done.
 
     Attributes:
-      trainings: of each of the two, from scratch.
+      trainings: from scratch, in the model as it is.
       steps: environment steps of each.
+      more: environment steps of each of the two that continue it.
       episodes: in each world.
     """
 
     trainings: int
     steps: int
+    more: int
     episodes: int
 
     @property
     def name(self) -> str:
         """Of the jobs and the folder: other settings are another comparison."""
-        return f"{FOLDER}/{self.trainings}x{self.steps}_{self.episodes}"
+        return f"{FOLDER}/{self.trainings}x{self.steps}+{self.more}_{self.episodes}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,8 @@ class Row:
     """How both kinds of policies did in some of the worlds.
 
     Attributes:
-      name: "nominal", a perturbation's, or "all" for all of these together.
+      name: "nominal", a perturbation's, "inside" for those of all perturbations' worlds that lie
+        within the bounds, "outside" for the others, or "all" for both together.
       fitness: for "nominal" and "robustified", each training's mean over these worlds.
     """
 
@@ -97,7 +103,8 @@ class Robustness:
       author: who chose them: a model's name, or "offline".
       tests: for "nominal" and "robustified", the stress test of its trainings together; its
         intervals are over trainings.
-      rows: fitness in the model as it is, in the worlds of each perturbation, and in all of these.
+      rows: fitness in the model as it is, in the worlds of each perturbation, and in all of these,
+        within the bounds and outside.
     """
 
     candidate: str
@@ -146,9 +153,12 @@ class Stage:
         """
         priors = self._priors()
         ranges, author = self._ranges(priors)
-        self.say(f"worlds differ, as chosen by {author}: {in_words(ranges)}")
+        self.say(f"worlds differ, as chosen by {author}: {ranges.words}")
         worlds = {"nominal": None, "robustified": ranges}
-        policies = {kind: self._train(kind, worlds[kind]) for kind in KINDS}
+        begun = self._train("begun", None, [None] * self.settings.trainings, self.settings.steps)
+        policies = {
+            kind: self._train(kind, worlds[kind], begun, self.settings.more) for kind in KINDS
+        }
         tests = {kind: self._test(kind, policies[kind]) for kind in KINDS}
         found = compare(self.best.id, self.settings, ranges, author, tests)
         write_text(self.folder / "robustness.json", json.dumps(to_json(found), indent=1))
@@ -195,24 +205,35 @@ class Stage:
         self.say(f"the language model's answer is of no use ({found}), so a rule chooses")
         return offline_ranges(priors), "offline"
 
-    def _train(self, kind: str, ranges: Randomisation | None) -> list[Policy]:
-        """Return policies trained from scratch, in worlds that differ within ``ranges``."""
-        job, count = f"{self.settings.name}/train/{kind}", self.settings.trainings
-        folders = [self.folder / kind / f"seed_{i}" for i in range(count)]
+    def _train(
+        self,
+        name: str,
+        ranges: Randomisation | None,
+        starts: Sequence[Policy | None],
+        steps: int,
+    ) -> list[Policy]:
+        """Return policies trained in worlds that differ within ``ranges``, one for each start."""
+        job, count = f"{self.settings.name}/train/{name}", len(starts)
+        folders = [self.folder / name / f"seed_{i}" for i in range(count)]
         if self.store.job(job) is None:
-            config, task = self.config, replace(self.task, randomisation=ranges)
-            self._afford(count * self.settings.steps)
-            self.say(f"{kind}: {count} trainings of {self.settings.steps:,} steps")
-            reward, began = self._reward(), time.monotonic()
+            task = replace(self.task, randomisation=ranges)
+            continued = starts[0] is not None
+            self._afford(count * steps)
+            how = "continued" if continued else "from scratch"
+            self.say(f"{name}: {count} trainings {how}, {steps:,} steps each")
+            reward, began, config = self._reward(), time.monotonic(), self.config
             caps = caps_of(self.best, reward, config, self.task, self.store.folder)
-            seeds = [derive_seed(config.seed, FOLDER, i) for i in range(count)]
+            # The two that continue the same share their seed.
+            purpose = f"{FOLDER}/on" if continued else FOLDER
+            seeds = [derive_seed(config.seed, purpose, i) for i in range(count)]
+            rate = config.train.learning_rate * (SLOWER if continued else 1.0)
             results = train(
                 task,
-                [Member(reward, seed, caps) for seed in seeds],
+                [Member(reward, *each) for each in zip(seeds, [caps] * count, starts, strict=True)],
                 folders,
-                config.train,
-                self.settings.steps,
-                checkpoint=self.folder / f"{kind}.npz",
+                replace(config.train, learning_rate=rate),
+                steps,
+                checkpoint=self.folder / f"{name}.npz",
                 threads=config.threads,
                 backend=config.backend,
                 checkpoint_s=config.checkpoint_s,
@@ -221,8 +242,8 @@ class Stage:
             for result in results:
                 if isinstance(result, Rejection):
                     raise RunError(f"{self.best.id} fails with another seed: {result.reason}")
-            steps = sum(len(read_history(folder)) for folder in folders) * config.train.batch
-            spent = Spent(env_steps=steps, seconds=time.monotonic() - began)
+            taken = sum(len(read_history(folder)) for folder in folders) * config.train.batch
+            spent = Spent(env_steps=taken, seconds=time.monotonic() - began)
             self.store.finish_job(job, True, "robustness", spent)
         return [Policy.load(folder / "policy.npz") for folder in folders]
 
@@ -287,20 +308,34 @@ def compare(
     tests: Mapping[str, Sequence[Stress]],
 ) -> Robustness:
     """Put each training's stress test together, and set the one kind beside the other."""
-    names = ("nominal", *(curve.name for curve in tests["nominal"][0].curves), "all")
-    rows = tuple(
-        Row(name, {kind: tuple(_mean(one, name) for one in mine) for kind, mine in tests.items()})
-        for name in names
-    )
+    first = next(iter(tests.values()))[0]
+    levels = [(name, level.value) for name, level in first.levels()]
+    inside = {place: _within(ranges, *place) for place in levels}
+    groups: dict[str, list[tuple[str, float]]] = {
+        **{c.name: [place for place in levels if place[0] == c.name] for c in first.curves},
+        "inside": [place for place in levels if inside[place]],
+        "outside": [place for place in levels if not inside[place]],
+        "all": levels,
+    }
+    rows = [Row("nominal", {k: tuple(t.nominal.fitness for t in x) for k, x in tests.items()})]
+    rows += [
+        Row(name, {kind: tuple(_mean(one, group) for one in mine) for kind, mine in tests.items()})
+        for name, group in groups.items()
+        if group
+    ]
     together = {kind: pooled(mine) for kind, mine in tests.items()}
-    return Robustness(candidate, settings, ranges, author, together, rows)
+    return Robustness(candidate, settings, ranges, author, together, tuple(rows))
 
 
-def _mean(test: Stress, name: str) -> float:
-    """Return a policy's mean fitness over the worlds of a row."""
-    if name == "nominal":
-        return test.nominal.fitness
-    return float(np.mean([x.fitness for other, x in test.levels() if name in ("all", other)]))
+def _within(ranges: Randomisation, name: str, value: float) -> bool:
+    bounds = getattr(ranges, name)
+    return bounds is not None and bounds[0] <= value <= bounds[1]
+
+
+def _mean(test: Stress, group: Sequence[tuple[str, float]]) -> float:
+    """Return a policy's mean fitness over some worlds, by perturbation and value."""
+    found = [x.fitness for name, x in test.levels() if (name, x.value) in group]
+    return float(np.mean(found))
 
 
 def pooled(tests: Sequence[Stress]) -> Stress:
@@ -336,11 +371,6 @@ def _pooled(levels: Sequence[Level]) -> Level:
         success_high=float(best),
         length=float(np.mean([x.length for x in levels])),
     )
-
-
-def in_words(ranges: Randomisation) -> str:
-    """Return ranges for people, such as "mass 0.8 to 1.2, delay 0 to 1"."""
-    return ", ".join(f"{name} {low:g} to {high:g}" for name, (low, high) in ranges.ranges())
 
 
 def to_json(found: Robustness) -> dict[str, Any]:

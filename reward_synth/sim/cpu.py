@@ -20,6 +20,8 @@ from reward_synth.task.limits import Measured
 from reward_synth.task.models import DIVERGENCE
 from reward_synth.task.task import Task
 
+Array = jax.Array | np.ndarray
+
 
 class CpuBackend:
     """n simulations on native threads; implements ``Backend``.
@@ -79,9 +81,9 @@ class CpuBackend:
         return self._arrays["qvel"]
 
     @property
-    def noise(self) -> np.ndarray | None:
-        """(n,) of the observations in the present episodes, see ``Worlds``; None for none."""
-        return None if self._perturbations is None else self._perturbations.noise
+    def noise(self) -> np.ndarray:
+        """(n,) of the observations in the present episodes, see ``Worlds``."""
+        return np.zeros(self.n) if self._perturbations is None else self._perturbations.noise
 
     def reset(self, ids: np.ndarray | None = None) -> np.ndarray:
         """Start new episodes; see ``Backend.reset``."""
@@ -168,13 +170,13 @@ class CpuBackend:
 
 
 @partial(jax.jit, static_argnums=0)
-def _draw(task: Task, keys: jax.Array, episodes: np.ndarray) -> tuple[jax.Array, jax.Array]:
+def _draw(task: Task, keys: jax.Array, episodes: Array) -> tuple[jax.Array, jax.Array]:
     """Draw positions, (b, e, nq), and velocities, (b, e, nv), of e episodes of b simulations."""
     data = mujoco.MjData(task.model)
     home = jnp.asarray(data.qpos), jnp.asarray(data.qvel)
     reset = jax.vmap(task.reset, (0, None, None))
 
-    def drawn(key: jax.Array, numbers: jax.Array | np.ndarray) -> tuple[jax.Array, jax.Array]:
+    def drawn(key: jax.Array, numbers: Array) -> tuple[jax.Array, jax.Array]:
         return reset(jax.vmap(jax.random.fold_in, (None, 0))(key, numbers), *home)
 
     return jax.vmap(drawn)(keys, episodes)

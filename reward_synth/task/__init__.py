@@ -9,6 +9,7 @@ from reward_synth.task.limits import (
     joint_load,
     joint_range,
     joint_speed,
+    joint_stops,
     joint_torque,
     sensor_limit,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "joint_positions",
     "joint_range",
     "joint_speed",
+    "joint_stops",
     "joint_torque",
     "joint_velocities",
     "load_task",

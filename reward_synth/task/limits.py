@@ -25,6 +25,7 @@ class LimitSource:
       objects: joint or sensor names; each of their numbers must keep to the limit.
       low, high: between which the numbers are safe.
       unit: overrides the unit that the model implies.
+      from_stops: ``low`` counts from each joint's lower stop in the model, ``high`` from its upper.
     """
 
     name: str
@@ -33,6 +34,7 @@ class LimitSource:
     low: float
     high: float
     unit: str = ""
+    from_stops: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,16 +42,17 @@ class Limit:
     """A limit that is known to fit the model.
 
     Attributes:
-      name, low, high: see ``LimitSource``.
+      name: see ``LimitSource``.
       unit: of the numbers.
+      low, high: (k,) between which each is safe.
       block: which of MuJoCo's arrays is measured, after each control step.
       entries: (k,) which of its numbers.
     """
 
     name: str
     unit: str
-    low: float
-    high: float
+    low: np.ndarray
+    high: np.ndarray
     block: Measured
     entries: np.ndarray
 
@@ -61,8 +64,29 @@ class Limit:
 
 
 def joint_range(name: str, *joints: str, low: float, high: float) -> LimitSource:
-    """Limit the positions of joints, in rad or m; tighter than the model's stops if need be."""
+    """Limit the positions of joints, in rad or m, to less than the model's stops allow.
+
+    A stop itself is ``joint_stops``.
+    """
     return LimitSource(name, "qpos", joints, low, high)
+
+
+def joint_stops(name: str, *joints: str, give: float) -> LimitSource:
+    """Limit how far joints are driven into their stops, in rad or m.
+
+    A stop of MuJoCo's is a spring with a damper, so every joint that touches one is somewhat beyond
+    it, and being there says nothing: how far says how hard. A joint that meets its stop at a speed
+    v, with nothing else behind it, goes in by 0.35 * v * t, where t is the time constant of the
+    stop, the first number of the joint's ``solreflimit`` (0.02 s unless the model says otherwise).
+    The deepest that a critically damped spring of angular frequency 1 / (0.95 * t) gets is
+    v * 0.95 * t / e (MuJoCo's documentation, "Solver parameters").
+
+    Args:
+      name: for people.
+      joints: hinges and slides that have stops.
+      give: how far a joint may go in: 0.35 * v * t for the hardest blow that is allowed.
+    """
+    return LimitSource(name, "qpos", joints, -give, give, from_stops=True)
 
 
 def joint_speed(name: str, *joints: str, most: float) -> LimitSource:
@@ -95,7 +119,8 @@ def resolve_limits(
     """Resolve declared limits against a compiled model.
 
     Raises:
-      TaskError: a joint or sensor is unknown, a name comes twice, or nothing lies within.
+      TaskError: a joint or sensor is unknown, a joint has no stops, a name comes twice, or nothing
+        lies within.
     """
     found: list[Limit] = []
     for source in sources or ():
@@ -106,8 +131,20 @@ def resolve_limits(
         if not source.objects:
             raise TaskError(f"limit {source.name!r} names no joint or sensor.")
         entries, unit = _locate(model, source)
-        found.append(Limit(source.name, unit, source.low, source.high, source.block, entries))
+        stops = _stops(model, source) if source.from_stops else np.zeros((len(entries), 2))
+        low, high = (stops + np.array([source.low, source.high])).T
+        found.append(Limit(source.name, unit, low, high, source.block, entries))
     return tuple(found)
+
+
+def _stops(model: mujoco.MjModel, source: LimitSource) -> np.ndarray:
+    """Return the lower and upper stop of each joint of a limit, (k, 2)."""
+    single = int(mujoco.mjtJoint.mjJNT_HINGE), int(mujoco.mjtJoint.mjJNT_SLIDE)
+    for name in source.objects:
+        joint = model.joint(name)
+        if joint.type[0] not in single or not joint.limited[0]:
+            raise TaskError(f"in LIMITS, {source.name!r}: joint {name!r} has no stops.")
+    return np.array([model.joint(name).range for name in source.objects])
 
 
 def _locate(model: mujoco.MjModel, source: LimitSource) -> tuple[np.ndarray, str]:

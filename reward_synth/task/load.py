@@ -33,18 +33,20 @@ def bundled_tasks() -> tuple[str, ...]:
 def find_task(name_or_path: str | Path) -> Path:
     """Return the folder of a bundled task's name or of a user's path.
 
+    A name is that of the bundled task, whatever the current directory holds; a folder of the
+    same name is ``./<name>``, or a ``Path``.
+
     Raises:
       TaskError: there is no such task.
     """
+    known = bundled_tasks()
+    if name_or_path in known:
+        return content_folder("envs") / str(name_or_path)
     path = Path(name_or_path).expanduser()
     if (path / "task.py").is_file():
         return path.resolve()
     if path.is_dir():
         raise TaskError(f"{path} has no task.py: a task is a folder with task.py and task.md.")
-    bundled = content_folder("envs") / str(name_or_path)
-    if (bundled / "task.py").is_file():
-        return bundled
-    known = bundled_tasks()
     raise TaskError(
         f"no task {str(name_or_path)!r}.{did_you_mean(str(name_or_path), known)} Bundled: "
         f"{', '.join(known)}; or give the path of a folder with a task.py."

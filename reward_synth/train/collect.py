@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
@@ -143,15 +143,14 @@ class CpuCollector:
         env, out = self._env, self._experience
         members, horizon, envs, actions = out.action.shape
         noise = np.asarray(draw_noise(self._noise_keys, iteration, (horizon, envs, actions)))
-        if out.disturbance is not None:
-            self._draw_disturbance(policies, iteration)
+        unit = self._unit(policies, iteration) if noisy(self._task) else None
+        disturbances = []
         for t in range(horizon):
             state = env.state.reshape(members, envs, -1)
             disturbance = None
-            if out.disturbance is not None:
-                assert self._backend.noise is not None
-                disturbance = out.disturbance[:, t]
-                disturbance *= self._backend.noise.reshape(members, envs, 1)
+            if unit is not None:
+                disturbance = unit[:, t] * self._backend.noise.reshape(members, envs, 1)
+                disturbances.append(disturbance)
             action = np.asarray(_act(self._task, tuple(policies), state, noise[:, t], disturbance))
             if self._looker is not None:
                 self._looker.before(t)
@@ -165,15 +164,15 @@ class CpuCollector:
                 getattr(out, name)[:, t] = values.reshape(members, envs, *values.shape[1:])
         if self._looker is not None:
             self._looker.score(out)
-        return out
+        return replace(out, disturbance=np.stack(disturbances, axis=1)) if disturbances else out
 
-    def _draw_disturbance(self, policies: Sequence[Policy], iteration: int) -> None:
-        """Write normal noise of one standard deviation of each observation, as it was so far."""
-        out = self._experience.disturbance
-        assert out is not None
-        noise = draw_noise(self._observation_keys, iteration, out.shape[1:])
+    def _unit(self, policies: Sequence[Policy], iteration: int) -> np.ndarray:
+        """Return normal noise, (K, T, N, O), of the observations' standard deviation so far."""
+        _, horizon, envs, _ = self._experience.action.shape
+        shape = horizon, envs, batched.observation_size(self._task)
+        noise = draw_noise(self._observation_keys, iteration, shape)
         spread = np.stack([np.sqrt(policy.observations.variance) for policy in policies])
-        np.copyto(np.asarray(out), noise * spread[:, None, None])
+        return np.asarray(noise) * spread[:, None, None]
 
     def retire(self, member: int) -> None:
         """Leave the member's simulations where they are; see ``Collector.retire``."""
@@ -243,9 +242,6 @@ def _empty(task: Task, members: int, config: PPOConfig) -> Experience:
         truncated=np.zeros(shape, bool),
         diverged=np.zeros(shape, bool),
         length=np.zeros(shape, np.int64),
-        disturbance=np.zeros((*shape, batched.observation_size(task)), np.float32)
-        if noisy(task)
-        else None,
     )
 
 

@@ -48,11 +48,27 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Member:
-    """One training in the population: a reward, a seed, and caps on the reward's terms, if any."""
+    """One training in the population.
+
+    Attributes:
+      reward: that is maximised.
+      seed: of all its randomness.
+      caps: on the reward's terms, if any.
+      start: the policy that it begins with, of the same task and sizes; None for from scratch.
+    """
 
     reward: Reward
     seed: int
     caps: Caps | None = None
+    start: Policy | None = None
+
+    def learner(self, task: Task, config: PPOConfig) -> Learner:
+        """Return what it begins with; optimisers and the scale of rewards begin anew."""
+        observations, actions = batched.observation_size(task), task.description.action_size
+        fresh = init_learner(stream(self.seed, "learner"), config, observations, actions)
+        if self.start is None:
+            return fresh
+        return fresh._replace(network=self.start.network, observations=self.start.observations)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,15 +115,7 @@ class Population:
     def __post_init__(self) -> None:
         task, config = self.task, self.config
         self.rejections = [None] * len(self.members)
-        self.learners = [
-            init_learner(
-                stream(member.seed, "learner"),
-                config,
-                batched.observation_size(task),
-                task.description.action_size,
-            )
-            for member in self.members
-        ]
+        self.learners = [member.learner(task, config) for member in self.members]
         self.multipliers = [np.zeros(len(member.reward.terms)) for member in self.members]
         with enough_memory(len(self.members), config.envs):
             self._collector = self._make_collector()

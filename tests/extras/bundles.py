@@ -15,6 +15,8 @@ from reward_synth.train.networks import init_network
 from reward_synth.train.normalize import RunningStatistics
 from reward_synth.train.policy import Policy
 
+# The robot's names of the hopper's joints, in its order.
+ROBOT = {"knee": "leg_joint", "ankle": "foot_joint", "hip": "thigh_joint"}
 PROVENANCE = {
     "run": "a test's",
     "candidate": "g00c00",

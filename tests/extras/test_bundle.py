@@ -35,6 +35,7 @@ def run(point_task_folder, tmp_path_factory) -> Path:
         "search.steps=2048",
         "search.generations=1",
         "final.trainings=2",
+        "randomise.mass=[0.9,1.1]",
         "final.episodes=2",
         "video.enabled=false",
     )
@@ -56,6 +57,7 @@ def test_a_run_becomes_a_sound_bundle(run, capsys):
     description = json.loads((folder / "deploy.json").read_text())
     assert len(description["golden"]["observations"]) == 100
     assert description["evidence"]["episodes"] == 100
+    assert description["provenance"]["worlds"] == "mass 0.9 to 1.1"
     assert description["timing"]["period"] == pytest.approx(0.1)
     (joint,) = description["joints"]
     assert (joint["name"], joint["kind"], joint["unit"], joint["scale"]) == (
@@ -75,7 +77,7 @@ def test_a_candidate_becomes_one(run, tmp_path, capsys):
     assert main(["export", str(candidate), "--output", str(tmp_path / "b")]) == 0
     bundle = load_bundle(tmp_path / "b")
     assert bundle.description["evidence"]["comparison"] == {}
-    assert "Its run made no final comparison" in (tmp_path / "b/card.md").read_text()
+    assert "No final comparison was made with this reward" in (tmp_path / "b/card.md").read_text()
     # the network is the candidate's: its weights are in the file
     with np.load(candidate / "policy.npz") as arrays:
         weights = arrays["actor_0_weight"]

@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 
 from reward_synth.deploy.runtime import Command, Controller, Reading, load_bundle
-from tests.extras.bundles import make_bundle
+from tests.extras.bundles import ROBOT, make_bundle
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "deploy.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
-ROBOT = {"knee": "leg_joint", "ankle": "foot_joint", "hip": "thigh_joint"}
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from reward_synth.errors import TaskError
+from reward_synth.randomisation import Randomisation
 from reward_synth.reward.rewards import expert_reward
 from reward_synth.sim.cpu import CpuBackend
 from reward_synth.sim.mjx import MjxBackend
@@ -69,6 +70,25 @@ def test_steps_of_every_bundled_task_agree_with_mujoco(name):
         worst.append(np.abs(after - expected).max(axis=1))
         before = after
     assert (np.stack(worst) < ANT_TOLERANCE).mean() > ANT_SHARE
+
+
+def test_randomised_steps_agree_with_mujoco():
+    """Masses with all that follows from them, friction and gains: the model's batched fields."""
+    task, n = load_task("hopper"), 4
+    ranges = Randomisation(mass=(0.4, 2.5), friction=(0.2, 3.0), gain=(0.5, 2.0))
+    cpu = CpuBackend(task, keys(n), threads=1, randomisation=ranges)
+    nominal = CpuBackend(task, keys(n), threads=1)
+    device = MjxBackend(task, keys(n), randomisation=ranges)
+    np.testing.assert_allclose(device.reset(), cpu.reset(), atol=1e-6)
+    nominal.reset()
+    of_state, apart = TOLERANCE["hopper"][0], 0.0
+    for action in np.random.default_rng(0).uniform(-1, 1, (12, n, task.model.nu)):
+        for backend in (cpu, nominal):
+            put(backend, device.checkpoint())
+        after = device.step(action.astype(np.float32))[0]
+        np.testing.assert_allclose(after, cpu.step(action)[0], atol=of_state)
+        apart = max(apart, np.abs(after - nominal.step(action)[0]).max())
+    assert apart > 100 * of_state
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from reward_synth.feedback.contrast import Contrast, Difference
 from reward_synth.feedback.evidence import Evidence, evidence_of
 from reward_synth.feedback.reflection import findings, reflect, snapshots
 from reward_synth.feedback.scores import score
-from reward_synth.records import Field, TaskDescription
+from reward_synth.records import Field, TaskDescription, Violation
 from reward_synth.rollout.episodes import ENDS, Rollouts
 
 GOLDEN = Path(__file__).parent / "golden" / "reflection.md"
@@ -91,6 +91,16 @@ def test_a_blind_reflection_does_not_depend_on_fitness_or_success():
     )
     assert reflect(sighted) != reflect(other)
     assert reflect(sighted, blind=True) == reflect(other, blind=True)
+
+
+def test_limits_that_are_exceeded_are_told_except_to_the_blind():
+    kept = evidence()
+    beyond = Violation("hip speed", "rad/s", 0.25, 1.5)
+    broken = replace(kept, score=replace(kept.score, violations=(beyond,)))
+    words = "It exceeds the robot's limits: hip speed in 25% of steps, by up to 1.5 rad/s."
+    assert words in reflect(broken)
+    assert reflect(broken).replace(f" {words}", "") == reflect(kept)
+    assert reflect(broken, blind=True) == reflect(kept, blind=True)
 
 
 def test_a_healthy_training_has_no_findings():

@@ -84,7 +84,26 @@ def test_a_policy_that_fails_is_called_that(tmp_path):
     failing = {"success": {"mean": 0.02, "low": 0.0, "high": 0.07}, "comparison": {}}
     for text in cards(tmp_path, evidence=failing):
         assert "It succeeds in 2% of episodes: it is no solution of the task." in text
-        assert "Its run made no final comparison" in text
+        assert "No final comparison was made with this reward" in text
+
+
+def test_what_exceeds_limits_is_said_before_all_that_is_well(tmp_path):
+    stops = {"limit": "stops of the joints", "unit": "rad", "share": 0.25, "worst": 0.125}
+    speed = {"limit": "joint speed", "unit": "rad/s", "share": 0.0, "worst": 0.0}
+    for text in cards(tmp_path, evidence={"limits": [stops, speed]}):
+        beyond = "exceeds limits that the task declares: stops of the joints in 25% of steps, by up"
+        assert 0 < text.index(beyond) < text.index("It was trained and tested in MuJoCo alone")
+        assert "joint speed" not in text
+    for text in cards(tmp_path, evidence={"limits": [speed]}):
+        assert "It keeps to the limits that the task declares: joint speed." in text
+    for text in cards(tmp_path):
+        assert "limits that the task declares" not in text
+
+
+def test_worlds_that_differed_in_training_are_said(tmp_path):
+    for text in cards(tmp_path, provenance={"worlds": "mass 0.8 to 1.2"}):
+        assert "It was trained in worlds that differ (mass 0.8 to 1.2) and tested in" in text
+        assert "did not differ" not in text
 
 
 def test_a_stress_test_and_a_video_are_shown_if_they_are_there(tmp_path):

@@ -8,6 +8,7 @@ from contextlib import redirect_stdout
 from dataclasses import asdict, fields
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from reward_synth.errors import ConfigError, TaskError
@@ -15,6 +16,7 @@ from reward_synth.randomisation import NOMINAL, Randomisation
 from reward_synth.search.config import RunConfig, config_from_json
 from reward_synth.search.training_process import make_trainer
 from reward_synth.task import load_task
+from reward_synth.task.limits import resolve_limits
 
 GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "robust.md").read_text(encoding="utf-8")
 OWN = "\nfrom reward_synth.task import Randomisation\n"
@@ -97,6 +99,10 @@ def test_the_guides_examples_run(declaring):
     assert "worst case: " in said.getvalue()
     namespace: dict = {}
     exec(compile(limits, "docs/robust.md", "exec"), namespace)
-    declared = {limit.name: limit for limit in load_task("hopper").limits}
-    for source in namespace["LIMITS"]:
-        assert (declared[source.name].low, declared[source.name].high) == (source.low, source.high)
+    hopper = load_task("hopper")
+    for found, declared in zip(
+        resolve_limits(hopper.model, namespace["LIMITS"]), hopper.limits, strict=True
+    ):
+        assert (found.name, found.block) == (declared.name, declared.block)
+        for name in ("entries", "low", "high"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(declared, name))

@@ -6,6 +6,7 @@ import json
 import shutil
 from contextlib import contextmanager
 
+import jax
 import numpy as np
 import pytest
 
@@ -31,9 +32,10 @@ from reward_synth.search.loop import start
 from reward_synth.search.robustify import KINDS, Settings, Stage
 from reward_synth.search.store import Store
 from reward_synth.train.config import PPOConfig
+from reward_synth.train.policy import Policy
 from reward_synth.train.population import Population
 
-SETTINGS = Settings(trainings=2, steps=512, episodes=2)
+SETTINGS = Settings(trainings=2, steps=512, more=256, episodes=2)
 
 
 @pytest.fixture(scope="module")
@@ -76,11 +78,11 @@ def do(run, **options):
 def done(finished, tmp_path_factory):
     """A run whose second stage is done, what came of it, and what was trained in which worlds."""
     run = shutil.copytree(finished, tmp_path_factory.mktemp("done") / "run")
-    trained, begin = {}, Population.__post_init__
+    trained, begin = [], Population.__post_init__
 
     def spy(self):
-        trained[self.task.randomisation] = tuple(member.seed for member in self.members)
         begin(self)
+        trained.append((self.task.randomisation, self.members, self.config, [*self.learners]))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Population, "__post_init__", spy)
@@ -98,9 +100,10 @@ def written(run) -> dict:
 
 def test_both_kinds_are_trained_and_tested_alike(done):
     _, found, trained = done
-    assert set(trained) == {None, found.ranges}
-    assert trained[None] == trained[found.ranges]
-    assert len(set(trained[None])) == SETTINGS.trainings
+    assert [worlds for worlds, *_ in trained] == [None, None, found.ranges]
+    seeds = [[member.seed for member in members] for _, members, _, _ in trained]
+    assert seeds[1] == seeds[2]
+    assert len({*seeds[0], *seeds[1]}) == 2 * SETTINGS.trainings
     assert found.author == "offline"
     assert found.ranges.mass is not None
     nominal, robust = (found.tests[kind] for kind in KINDS)
@@ -110,9 +113,30 @@ def test_both_kinds_are_trained_and_tested_alike(done):
     assert (found.rows[0].name, everything.name) == ("nominal", "all")
     expected = [np.mean([x.fitness for _, x in found.tests[kind].levels()]) for kind in KINDS]
     np.testing.assert_allclose([np.mean(everything.fitness[kind]) for kind in KINDS], expected)
+    *_, inside, outside, _ = found.rows
+    assert (inside.name, outside.name) == ("inside", "outside")
+    bounds = dict(found.ranges.ranges())
+    for row, wanted in ((inside, True), (outside, False)):
+        levels = [
+            x.fitness
+            for name, x in nominal.levels()
+            if (bounds[name][0] <= x.value <= bounds[name][1]) == wanted
+        ]
+        np.testing.assert_allclose(np.mean(row.fitness["nominal"]), np.mean(levels))
     gap, low, high = everything.difference
     assert gap == pytest.approx(expected[1] - expected[0])
     assert low <= gap <= high
+
+
+def test_both_continue_the_same_policies_more_slowly(done):
+    run, _, trained = done
+    begun, *continued = trained
+    for i in range(SETTINGS.trainings):
+        left = Policy.load(run / SETTINGS.name / "begun" / f"seed_{i}" / "policy.npz")
+        for _, _, config, learners in continued:
+            assert config.learning_rate == pytest.approx(0.3 * begun[2].learning_rate)
+            started = learners[i].network, learners[i].observations
+            jax.tree.map(np.testing.assert_array_equal, tuple(left), started)
 
 
 def test_the_ledger_says_what_it_took(done, finished):
@@ -123,7 +147,7 @@ def test_the_ledger_says_what_it_took(done, finished):
         mine = [entry for entry in store.expenses() if entry.purpose == "robustness"]
         (prior,) = [entry for entry in mine if "priors" in entry.id]
         tests = sum(test.env_steps for test in found.tests.values())
-        trainings = 2 * SETTINGS.trainings * SETTINGS.steps
+        trainings = SETTINGS.trainings * (SETTINGS.steps + 2 * SETTINGS.more)
         assert store.spent().env_steps - before == prior.spent.env_steps + tests + trainings
 
 
@@ -143,7 +167,11 @@ def test_killed_and_continued_it_ends_at_the_same_place(done, finished, tmp_path
         pass
 
     seconds = Budget.check_seconds
-    for last in (2, 3):  # iterations: within the nominal trainings, then the robustified ones
+    for last in (
+        2,
+        3,
+        1,
+    ):  # iterations: within the trainings, then in either of their continuations
         calls = []
 
         def pull_plug(self, last=last, calls=calls):
@@ -222,10 +250,11 @@ def test_the_budget_stops_it_before_it_is_passed(finished, tmp_path):
 
 
 def test_the_command_prints_the_comparison_and_says_mistakes_in_a_line(run, tmp_path, capsys):
-    assert main(["robustify", str(run), "trainings=2", "steps=512", "episodes=2"]) == 0
+    assert main(["robustify", str(run), "trainings=2", "steps=512", "more=256", "episodes=2"]) == 0
     out = capsys.readouterr().out
-    for words in ("2 trainings of 512 steps each", "in the model as it is", "masses, 0.5 to 2",
-                  "in all perturbed worlds", "as chosen by offline"):  # fmt: skip
+    for words in ("2 trainings of 512 steps each, continued for 256", "the model as it is",
+                  "mass 0.5 to 2", "worlds beyond them", "all perturbed worlds",
+                  "as chosen by offline"):  # fmt: skip
         assert words in out
     assert out.rstrip().endswith("robustness.svg")
     assert (run / SETTINGS.name / "robustness.svg").is_file()

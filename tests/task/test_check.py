@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from reward_synth.content import content_folder
+from reward_synth.errors import TaskError
+from reward_synth.task import find_task
 from reward_synth.task.check import check_task
 
 
@@ -32,6 +35,22 @@ def test_missing_folder(tmp_path: Path):
     (problem,) = check_task(tmp_path / "nowhere")
     assert "no task" in problem
     assert "Bundled" in problem
+
+
+def test_a_name_is_the_bundled_task_beside_a_folder_of_that_name(
+    point_task_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Such as outputs/hopper; a user's own hopper is a path, which says so."""
+    (tmp_path / "ant").mkdir()
+    shutil.copytree(point_task_folder, tmp_path / "hopper")
+    monkeypatch.chdir(tmp_path)
+    bundled = content_folder("envs")
+    assert find_task("ant") == bundled / "ant"
+    assert find_task("hopper") == bundled / "hopper"
+    for path in ("./hopper", "hopper/", Path("hopper"), str(tmp_path / "hopper")):
+        assert find_task(path) == (tmp_path / "hopper").resolve()
+    with pytest.raises(TaskError, match=r"ant has no task\.py"):
+        find_task("./ant")
 
 
 def test_misspelt_bundled_task():
