@@ -115,7 +115,6 @@ def _video_worker(config: RunConfig, listener: Listener) -> VideoWorker:
         width=video.width,
         height=video.height,
         seconds=video.seconds,
-        fitness=config.feedback.source == "none",  # whoever judges is not to know it
         shots=config.feedback.judge.shots,
     )
 

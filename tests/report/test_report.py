@@ -93,6 +93,17 @@ def test_video_is_embedded(page):
     assert "controls" in video
 
 
+def test_captions_name_the_fitness_of_the_training_that_is_shown(tmp_path):
+    finish(tmp_path)
+    with Store.open(tmp_path) as store:
+        result = store.get("result")
+        result["scores"]["expert"]["trainings"] = [30.0, 10.0, 20.0]
+        store.put("result", result)
+    (tmp_path / "final" / "expert").mkdir(parents=True)
+    (tmp_path / "final" / "expert" / "rollout.mp4").write_bytes(b"a video")
+    assert "human-written reward: fitness 20.0" in Page(tmp_path).text
+
+
 def test_videos_beyond_the_limit_are_named_instead(tmp_path, monkeypatch):
     finish(tmp_path)
     for place in ("gen_00/cand_00", "gen_02/cand_04"):
