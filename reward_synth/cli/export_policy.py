@@ -10,9 +10,10 @@ from zipfile import BadZipFile
 from reward_synth.cli.arguments import Parser, run_of
 from reward_synth.cli.export import check_candidate
 from reward_synth.cli.outcome import resume_hint, shorten
-from reward_synth.cli.trained import final_trainings, task_of
+from reward_synth.cli.trained import task_of
 from reward_synth.cli.verify import tell
 from reward_synth.errors import ConfigError, ExportError
+from reward_synth.rollout.finals import final_trainings
 
 if TYPE_CHECKING:
     from reward_synth.deploy.bundle import Trained

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from reward_synth.cli.arguments import run_of, whole_numbers
 from reward_synth.cli.outcome import shorten
-from reward_synth.cli.trained import final_trainings, task_of
+from reward_synth.cli.trained import task_of
 from reward_synth.errors import ConfigError, ExportError, RunError
 from reward_synth.files import cache_folder, write_text
+from reward_synth.rollout.finals import final_trainings
 
 if TYPE_CHECKING:
     import numpy as np

@@ -49,7 +49,7 @@ class Film:
         Args:
           task: the task.
           rollouts: its episodes.
-          episode: a number, or "typical" for the one of median fitness.
+          episode: a number, or "typical"; see ``Rollouts.typical``.
           seconds: at the most.
           most_fps: pictures a second, at the most about.
 

@@ -94,7 +94,7 @@ class VideoWorker:
     def submit(self, task_folder: Path, videos: Sequence[tuple[Path, Path]]) -> None:
         """Ask for videos of rollouts' typical episodes, (rollout, video) each; return at once.
 
-        What ends in .zip is footage of the usual episode instead.
+        What ends in .zip is footage of it instead.
         """
         self._report([future for future in self._waiting if future.done()])
         if videos and not self._no_gl:
@@ -157,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "paths", type=Path, nargs="+", help="rollout.npz and out.mp4 or out.zip, in turns"
     )
     parser.add_argument(
-        "--episode", default="typical", help='a number, or "typical": the one of median fitness'
+        "--episode", default="typical", help='a number, or "typical": the one of median length'
     )
     parser.add_argument("--width", type=int, default=384)
     parser.add_argument("--height", type=int, default=288)
