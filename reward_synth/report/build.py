@@ -23,6 +23,7 @@ from reward_synth.report.budget import spending, timeline
 from reward_synth.report.entries import Entry, Videos, entries
 from reward_synth.report.map import reward_map
 from reward_synth.report.marks import Fate, fate, marks
+from reward_synth.report.opinions import opinions
 from reward_synth.report.run import CONTENDERS, Curve, Run, read_run
 from reward_synth.report.rungs import rungs, standings_and_ends
 from reward_synth.report.tallies import screens, tallies
@@ -178,6 +179,7 @@ def _search(run: Run, trainings: Mapping[str, Curve], best: str) -> dict[str, An
             for title, rows in yields.items()
             if len(rows) > 1 and any(row.improved.of for row in rows)
         },
+        "opinions": opinions(run.said),
         "map": drawn,
         "map_share": share,
         "marks": marks(candidates),

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from reward_synth.feedback.annotations import Annotation, standing
 from reward_synth.feedback.estimates import Estimate, estimates
 from reward_synth.feedback.scores import Score
 from reward_synth.records import TaskDescription
@@ -108,6 +109,7 @@ class Run:
     events: tuple[tuple[float, str, dict[str, Any]], ...]
     incumbents: tuple[Incumbent, ...]
     distances: Distances | None
+    said: tuple[Annotation, ...]
 
     @property
     def name(self) -> str:
@@ -182,6 +184,7 @@ def read_run(folder: Path) -> Run:
             events=events,
             incumbents=tuple(_incumbent(detail) for _, kind, detail in events if kind == INCUMBENT),
             distances=_maybe(_distances, store.get("distances")),
+            said=standing(store.journal.read()),
         )
 
 
