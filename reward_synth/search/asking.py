@@ -14,7 +14,7 @@ from reward_synth.search.archive import Archive
 from reward_synth.search.config import RunConfig, config_from_json
 from reward_synth.search.seeds import derive_seed
 from reward_synth.search.store import Store
-from reward_synth.search.strategies import STRATEGIES
+from reward_synth.search.strategies import strategy_of
 from reward_synth.search.strategies.strategy import Asking
 
 
@@ -85,7 +85,7 @@ class Inquiry:
     @property
     def _asking(self) -> Asking | None:
         """The strategy, if it has questions of its own."""
-        strategy = STRATEGIES[self.config.search.strategy]
+        strategy = strategy_of(self.config.search.strategy)
         return strategy if isinstance(strategy, Asking) else None
 
     def _heard(self, question: Question, who: str) -> bool:

@@ -44,7 +44,7 @@ from reward_synth.search.reporter import ProgressReporter
 from reward_synth.search.rungs import Ladder, ladder_of
 from reward_synth.search.seeds import derive_seed
 from reward_synth.search.store import INCUMBENT, Spent, Store
-from reward_synth.search.strategies import STRATEGIES
+from reward_synth.search.strategies import strategy_of
 from reward_synth.search.summary import summary
 from reward_synth.search.training_process import Training
 
@@ -81,7 +81,7 @@ class Search:
         self._videos = videos
         self._listener = listener
         self._progress = progress
-        self._strategy = STRATEGIES[config.search.strategy]
+        self._strategy = strategy_of(config.search.strategy)
         self._hearing = Hearing(
             config,
             facts.description,

@@ -33,7 +33,7 @@ from reward_synth.search.rungs import Ladder
 from reward_synth.search.screening import Screening
 from reward_synth.search.seeds import derive_seed
 from reward_synth.search.store import Spent
-from reward_synth.search.strategies import STRATEGIES
+from reward_synth.search.strategies import strategy_of
 from reward_synth.search.training_process import OnProgress
 from reward_synth.search.transforms import as_trained, caps_of
 from reward_synth.task.task import Task
@@ -395,7 +395,7 @@ class Trainer:
         result = replace(_score(self.task, [rollouts]), peak=max(peaks, default=None))
         description = self.task.description
         evidence = evidence_of(rollouts, curve, result, candidate.terms, description)
-        blind = STRATEGIES[self.config.search.strategy].blind or not measured
+        blind = strategy_of(self.config.search.strategy).blind or not measured
         return replace(candidate, score=result, reflection=reflect(evidence, blind=blind))
 
 
