@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from reward_synth.search.asking import archive_of
 from reward_synth.search.candidate import Candidate
 from reward_synth.search.config import config_from_json
 from reward_synth.search.store import INCUMBENT, Expense, Spent, Store
+from reward_synth.train.history import METRICS, read_history
 
 T = TypeVar("T")
 
@@ -149,7 +149,7 @@ class Run:
 
     def curve(self, candidate: Candidate) -> Curve | None:
         """Return a candidate's training, None if there was none."""
-        return read_curve(self.folder / candidate.folder / "metrics.jsonl")
+        return read_curve(self.folder / candidate.folder)
 
     def spent(self) -> dict[str, Spent]:
         """Return what each purpose took, in the order in which they first arose."""
@@ -188,16 +188,9 @@ def read_run(folder: Path) -> Run:
         )
 
 
-def read_curve(path: Path) -> Curve | None:
-    """Read a metrics.jsonl; None if there is none, or no iteration in it."""
-    if not path.is_file():
-        return None
-    rows = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            break  # a line that was cut off when its run was killed is the last one
+def read_curve(folder: Path) -> Curve | None:
+    """Read the training in a candidate's folder; None if there was none, or no iteration of it."""
+    rows = read_history(folder) if (folder / METRICS).is_file() else []
     if not rows:
         return None
     names = list(rows[0]["terms"])

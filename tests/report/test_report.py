@@ -20,6 +20,7 @@ from reward_synth.report import programs, words
 from reward_synth.report.build import build_report
 from reward_synth.report.run import read_curve
 from reward_synth.search.store import Spent, Store
+from reward_synth.train.history import write_history
 
 
 @pytest.fixture(scope="module")
@@ -243,16 +244,16 @@ def test_needs_no_jax():
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
-def test_curve_of_a_killed_run(tmp_path):
-    path = tmp_path / "metrics.jsonl"
-    path.write_text('{"steps": 1, "fitness": null, "terms": {"a": 2.0}}\n{"steps": 2, "fitn')
-    curve = read_curve(path)
+def test_a_curve_is_what_was_written_down(tmp_path):
+    assert read_curve(tmp_path) is None
+    write_history(tmp_path, [{"steps": 1, "fitness": None, "terms": {"a": 2.0}}])
+    curve = read_curve(tmp_path)
     assert curve is not None
     assert curve.steps.tolist() == [1.0]
     assert np.isnan(curve.fitness).all()
     assert curve.terms["a"].tolist() == [2.0]
-    path.write_text("")
-    assert read_curve(path) is None
+    write_history(tmp_path, [])
+    assert read_curve(tmp_path) is None
 
 
 def test_difference_is_welchs():

@@ -11,12 +11,12 @@ from typing import ClassVar
 import numpy as np
 
 from reward_synth.feedback.annotations import Kind, Question
-from reward_synth.propose.differences import difference
 from reward_synth.propose.operators import Manner, Operator
 from reward_synth.propose.proposer import Brief
 from reward_synth.search.archive import Archive
 from reward_synth.search.briefing import unscored_parent
 from reward_synth.search.candidate import Candidate
+from reward_synth.search.changes import difference
 from reward_synth.search.config import SearchSettings
 
 
