@@ -30,6 +30,7 @@ class Candidate:
       audited: whether a screen turned it down and it was trained all the same, to see how
         often screens are wrong.
       rejection: why it was turned down; None if it was not.
+      composition: how ``train.transform`` composed its terms, in a sentence; "" as written.
       standings: at the rungs of its race, in their order.
       wildcard: whether it was to be trained to the end however it stood, to see how often the
         race is wrong.
@@ -50,6 +51,7 @@ class Candidate:
     findings: tuple[Finding, ...] = ()
     audited: bool = False
     rejection: Rejection | None = None
+    composition: str = ""
     standings: tuple[Standing, ...] = ()
     wildcard: bool = False
     score: Score | None = None
