@@ -141,7 +141,7 @@ class Panel:
         return self._render(
             "run.html.j2",
             run=run,
-            measure=measure(run),
+            measure=run.measure,
             planned=settings.get("generations", 0),
             best=_about(run, best) if best else None,
             tree=family_tree(run.candidates, run.estimates, best.id if best else "")
@@ -152,11 +152,6 @@ class Panel:
 
     def _render(self, template: str, **content: Any) -> str:  # noqa: ANN401
         return self._environment.get_template(template).render(content)
-
-
-def measure(run: Run) -> str:
-    """Return what a run's estimates are of, in a word."""
-    return "fitness" if run.config.get("feedback", {}).get("fitness", True) else "preference"
 
 
 def crowd(asked: Inquiry, who: str, left: AnswersLeft) -> Crowd:
@@ -193,7 +188,7 @@ def _about(run: Run, candidate: Candidate) -> dict[str, Any]:
     estimate = run.estimates.get(candidate.id)
     return {
         "candidate": candidate,
-        "measure": measure(run),
+        "measure": run.measure,
         "outcome": nodes.outcome(candidate, estimate),
         "estimate": estimate,
         "curves": drawings(curve) if curve else Markup(""),

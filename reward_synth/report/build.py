@@ -76,7 +76,7 @@ def build_report(folder: Path) -> Path:
     """
     run = read_run(folder)
     pages = environment()
-    pages.globals.update(names=_NAMES, exceeded=exceeded)
+    pages.globals.update(names=_NAMES, exceeded=exceeded, measure=run.measure)
     page = pages.get_template("report.html.j2").render(_content(run, pages))
     path = folder / "report.html"
     with atomic_write(path) as file:
@@ -163,7 +163,7 @@ def _search(run: Run, trainings: Mapping[str, Curve], best: str) -> dict[str, An
         "again": sum(len(c.score.trainings) > 1 for c in run.scored if c.score),
         "cut": sum(fate(c) is Fate.CUT for c in candidates),
         "by_generation": plots.fitness_by_generation(
-            generations, run.estimates, run.incumbents, best
+            generations, run.estimates, run.incumbents, best, run.measure
         )
         if run.scored
         else "",

@@ -117,6 +117,12 @@ class Run:
         return self.task.name if self.task else self.folder.name
 
     @property
+    def measure(self) -> str:
+        """What estimates are of, in a word."""
+        known = self.config.get("feedback", {}).get("fitness", True)
+        return "fitness" if known else "preference"
+
+    @property
     def scored(self) -> tuple[Candidate, ...]:
         """The trained candidates, best first."""
         trained = [c for c in self.candidates if c.id in self.estimates]

@@ -90,7 +90,7 @@ def test_ledger_settings_and_versions_are_shown(page):
 
 def test_video_is_embedded(page):
     (video,) = page.all("video")
-    assert video["src"] == "data:video/mp4;base64,YSB2aWRlbw=="
+    assert video["src"] == "data:video/mp4;base64,YSB2aWRlbw==#t=0.001"
     assert "controls" in video
 
 
@@ -229,6 +229,20 @@ def test_single_training_and_no_expert(tmp_path):
     assert "say nothing about how another training would end" in text
     assert "interval unknown" in text
     assert "human-written" not in text
+
+
+def test_without_a_fitness_estimates_are_called_what_they_are(tmp_path):
+    finish(tmp_path)
+    with Store.open(tmp_path) as store:
+        config = store.get("config")
+        store.put("config", {**config, "feedback": {**config["feedback"], "fitness": False}})
+        store.put("result", None)
+    text = Page(tmp_path).text
+    assert "with a preference of" in text
+    assert "preference, estimated" in text
+    assert "fitness, estimated" not in text
+    assert "measured, 95% over" not in text
+    assert "Numbers are estimates of preference" in text
 
 
 def test_no_run_there(tmp_path):

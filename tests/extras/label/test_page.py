@@ -146,6 +146,20 @@ def test_the_best_of_six_and_then_the_worst(tmp_path, open_page):
     ]
 
 
+def test_what_is_skipped_is_not_asked_again_and_can_be_taken_back(tmp_path, open_page):
+    run = begin(tmp_path / "run", 6, strategy="icpl")
+    with served(run) as address:
+        page = open_page(address)
+        assert page.inner_text("#question") == "Which does it best?"
+        page.keyboard.press("s")
+        until(page, "document.querySelector('#question').textContent.startsWith('Nothing to ask')")
+        settle(page)
+        assert [one.kind for one in said(run)] == [Kind.SKIP]
+        page.keyboard.press("u")
+        ready(page)
+        assert page.inner_text("#question") == "Which does it best?"
+
+
 # ---- going away and coming back
 
 

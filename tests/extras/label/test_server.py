@@ -348,7 +348,7 @@ def test_a_judge_is_compared_with_people(client, run):
     assert "People among themselves: 100% alike on 6 pairs" in text
     page = build_report(run).read_text()
     assert "gpt-judge judges as people do in 5 of 6 pairs" in page
-    assert "Ada made 6 choices" in page
+    assert "Choices: 6 by Ada, 6 by Bob, 6 by gpt-judge." in page
 
 
 def test_whoever_contradicts_themselves_is_kept_and_told(client, run):
