@@ -135,7 +135,7 @@ def accords(said: Sequence[Annotation]) -> tuple[Accord, ...]:
     others. Of somebody's repeated answers the last one counts.
     """
     models = sorted({one.who for one in said if one.prompt})
-    found = dict.fromkeys(models, (0, 0))
+    found: dict[str, tuple[int, int]] = dict.fromkeys(models, (0, 0))
     for by_whom in _verdicts(comparisons(said)).values():
         last = {who: verdicts[-1] for who, verdicts in by_whom.items()}
         people = Counter(verdict for who, verdict in last.items() if who not in found)

@@ -158,6 +158,7 @@ def test_what_is_skipped_is_not_asked_again_and_can_be_taken_back(tmp_path, open
         page.keyboard.press("u")
         ready(page)
         assert page.inner_text("#question") == "Which does it best?"
+        page.close()
 
 
 # ---- going away and coming back
