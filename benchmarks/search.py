@@ -26,6 +26,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from reward_synth.run_folder import is_run
 from reward_synth.search.candidate import audits, finishes
 from reward_synth.search.config import (
     BudgetSettings,
@@ -158,7 +159,7 @@ def search(cell: Cell, folder: Path) -> None:
         video=VideoSettings(enabled=False),
         isolate=False,  # one process compiles for all its searches
     )
-    if (folder / "run.db").exists():
+    if is_run(folder):
         resume(folder, Silence())
     else:
         start(config, folder, Silence())

@@ -16,7 +16,7 @@ PACKAGE = Path(reward_synth.__file__).parent
 
 # A part imports its own layer and those below it.
 LAYERS = (
-    ("records", "errors", "files", "content", "state", "randomisation"),
+    ("records", "errors", "files", "content", "state", "randomisation", "run_folder"),
     ("task",),
     ("reward", "sim"),
     ("feedback", "train", "rollout", "looks", "gym", "propose", "deploy"),

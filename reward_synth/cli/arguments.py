@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from reward_synth.errors import ConfigError, did_you_mean
+from reward_synth.run_folder import is_run
 
 
 class Parser(argparse.ArgumentParser):
@@ -84,4 +85,4 @@ def run_of(folder: Path) -> Path | None:
     """
     run = folder.parent.parent
     is_place = re.fullmatch(r"gen_\d+/cand_\d+", "/".join(folder.parts[-2:]))
-    return run if is_place and (run / "run.db").is_file() else None
+    return run if is_place and is_run(run) else None

@@ -12,6 +12,7 @@ from reward_synth.cli.arguments import run_of
 from reward_synth.errors import ConfigError, did_you_mean
 from reward_synth.records import Rejection, RewardProgram, TaskDescription
 from reward_synth.reward.parse import parse_source
+from reward_synth.run_folder import is_run
 
 if TYPE_CHECKING:
     from reward_synth.reward.rewards import Reward
@@ -149,7 +150,7 @@ def _find(name: str) -> _Source:
     if name in _NAMES:
         return _Source(name)
     path = Path(name).expanduser()
-    if (path / "run.db").is_file():
+    if is_run(path):
         raise ConfigError(f"{name} is a run: name one of its candidates, such as gen_00/cand_00.")
     file = path / "reward.py" if path.is_dir() else path
     if not file.is_file():

@@ -13,6 +13,7 @@ from reward_synth.cli.outcome import shorten
 from reward_synth.errors import ConfigError, ExportError, did_you_mean
 from reward_synth.files import write_text
 from reward_synth.records import Rejection, TaskDescription, TracedReward
+from reward_synth.run_folder import is_run
 
 if TYPE_CHECKING:
     from reward_synth.search.candidate import Candidate
@@ -123,7 +124,7 @@ def _candidate(path: Path) -> _Exported:
     run, place = run_of(folder), "/".join(folder.parts[-2:])
     if run is None:
         hint = ""
-        if (folder / "run.db").is_file():
+        if is_run(folder):
             hint = " It is a run: name one of its candidates, such as gen_00/cand_00 in it."
         elif (folder / "reward.py").is_file():
             hint = " Name its reward.py and --task to export that."

@@ -10,9 +10,11 @@ from zipfile import BadZipFile
 from reward_synth.cli.arguments import Parser, run_of
 from reward_synth.cli.export import check_candidate
 from reward_synth.cli.outcome import resume_hint, shorten
-from reward_synth.cli.trained import final_trainings, task_of
+from reward_synth.cli.trained import task_of
 from reward_synth.cli.verify import tell
 from reward_synth.errors import ConfigError, ExportError
+from reward_synth.rollout.finals import final_trainings
+from reward_synth.run_folder import is_run
 
 if TYPE_CHECKING:
     from reward_synth.deploy.bundle import Trained
@@ -95,15 +97,15 @@ def find(path: Path) -> Trained:
     from reward_synth.search.store import Store
 
     folder = path.resolve()
-    is_run = (folder / "run.db").is_file()
-    run = folder if is_run else run_of(folder)
+    whole = is_run(folder)
+    run = folder if whole else run_of(folder)
     if run is None:
         raise ExportError(
             f"{path} is neither a run nor a candidate of one: give outputs/<task>/<run>, or "
             "gen_00/cand_03 in it."
         )
     with Store.read(run) as store:
-        if is_run:
+        if whole:
             return _winner(store, run)
         return _candidate(store, run, "/".join(folder.parts[-2:]))
 

@@ -12,6 +12,7 @@ from reward_synth.cli.outcome import shorten
 from reward_synth.errors import ConfigError, FeedbackError
 from reward_synth.feedback.journal import Journal
 from reward_synth.search.store import Store
+from reward_synth.search.strategies import strategy_of
 
 
 def label(arguments: Sequence[str]) -> int:
@@ -26,6 +27,8 @@ def label(arguments: Sequence[str]) -> int:
     folder: Path = options.run
     with Store.read(folder) as store:  # whatever is wrong with the run is said before all else
         config, candidates = store.get("config") or {}, store.candidates()
+    if config:
+        strategy_of(config["search"]["strategy"])  # of the user's own, it may not be found here
     if options.take_in is not None:
         with Journal.open(folder) as journal:
             count = journal.take_in(options.take_in, [c.id for c in candidates])

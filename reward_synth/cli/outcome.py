@@ -9,6 +9,7 @@ import traceback
 from pathlib import Path
 
 from reward_synth.errors import ConfigError, ModelError, RewardSynthError, TrainingError
+from reward_synth.run_folder import is_run
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
@@ -43,7 +44,7 @@ def explain(error: BaseException, folder: Path | None = None) -> int:
 
 def resume_hint(folder: Path | None) -> str:
     """Return how to continue the run in ``folder``, ``""`` if there is nothing to continue."""
-    if folder is None or not (folder / "run.db").is_file():
+    if folder is None or not is_run(folder):
         return ""
     shown = str(shorten(folder))
     quoted = f"'resume={shown}'" if any(c.isspace() for c in shown) else f"resume={shown}"

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from reward_synth.cli.arguments import whole_numbers
 from reward_synth.cli.outcome import shorten
-from reward_synth.errors import ConfigError, RunError
+from reward_synth.errors import ConfigError
 from reward_synth.files import cache_folder, write_text
+from reward_synth.run_folder import check_run
 
 # default, least; 0 steps are as many as the run trained for, 0 more as many again
 _SETTINGS = {"trainings": (4, 1), "steps": (0, 1), "more": (0, 1), "episodes": (20, 2)}
@@ -25,8 +26,7 @@ def robustify_run(arguments: Sequence[str]) -> int:
     if len(folders) != 1:
         raise ConfigError(f"`reward-synth robustify` takes one run folder, not {len(folders)}.")
     folder = folders[0]
-    if not (folder / "run.db").is_file():
-        raise RunError(f"{shorten(folder)} is not a run folder: it has no run.db.")
+    check_run(folder)
 
     from reward_synth.train.setup import configure_jax
 

@@ -23,6 +23,7 @@ from reward_synth.cli.presets import CONF
 from reward_synth.cli.settings import VERSION_BASE, check_overrides, register_schema, to_run_config
 from reward_synth.content import content_folder
 from reward_synth.errors import ConfigError, did_you_mean
+from reward_synth.run_folder import is_run
 
 if TYPE_CHECKING:
     from reward_synth.search.listener import Listener
@@ -76,7 +77,7 @@ def _start(composed: DictConfig) -> int:
 
 
 def _resume(folder: Path) -> int:
-    if (folder / "run.db").is_file():
+    if is_run(folder):
         logging.basicConfig(filename=folder / "run.log", level=logging.INFO, encoding="utf-8")
 
     def go_on(listener: Listener) -> None:

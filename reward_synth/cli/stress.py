@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from reward_synth.cli.arguments import run_of, whole_numbers
 from reward_synth.cli.outcome import shorten
-from reward_synth.cli.trained import final_trainings, task_of
+from reward_synth.cli.trained import task_of
 from reward_synth.errors import ConfigError, ExportError, RunError
 from reward_synth.files import cache_folder, write_text
+from reward_synth.rollout.finals import final_trainings
+from reward_synth.run_folder import is_run
 
 if TYPE_CHECKING:
     import numpy as np
@@ -101,7 +103,7 @@ def write_stress(found: Stress, folder: Path) -> None:
 def _find(folder: Path) -> Subject:
     if (folder / "deploy.json").is_file():
         return _bundle(folder)
-    if (folder / "run.db").is_file():
+    if is_run(folder):
         return winner(folder)
     run = run_of(folder)
     if run is None:

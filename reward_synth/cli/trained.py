@@ -1,30 +1,13 @@
-"""What a run has trained: its task as it was then, and the policy that stands for its winner."""
+"""The task that something was trained for, as it was then."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reward_synth.errors import ExportError, TaskError
 
 if TYPE_CHECKING:
     from reward_synth.task import Task
-
-
-def final_trainings(run: Path) -> list[Path]:
-    """Return the folders of the found reward's final trainings, the least fit first.
-
-    The middle one stands for the winner: neither the luckiest nor the unluckiest. A training
-    whose files are gone is not among them.
-    """
-    from reward_synth.rollout.episodes import Rollouts
-
-    fitness = {
-        policy.parent: float(Rollouts.load(rollout).episode_fitness.mean())
-        for policy in (run / "final" / "found").glob("seed_*/policy.npz")
-        if (rollout := policy.with_name("rollout.npz")).is_file()
-    }
-    return sorted(fitness, key=lambda folder: (fitness[folder], folder.name))
 
 
 def task_of(folder: str | None, name: str, fingerprint: str, when: str) -> Task:

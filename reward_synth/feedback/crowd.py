@@ -1,16 +1,17 @@
-"""Whether annotators agree with one another, and each with what they said before."""
+"""Whether annotators agree: with one another, models with people, each with themselves."""
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 
 import numpy as np
 
-from reward_synth.feedback.annotations import Comparison, Verdict
+from reward_synth.feedback.annotations import Annotation, Comparison, Verdict, comparisons
+from reward_synth.feedback.scores import share_interval
 
 _RESAMPLES = 1000
 _FEWEST = 2  # pairs that several judged, below which there is no interval
@@ -37,6 +38,31 @@ class Concord:
     low: float
     high: float
     pairs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Accord:
+    """How often a model judges as people do.
+
+    Attributes:
+      model: its name.
+      alike: pairs of candidates of which it says what most people say.
+      pairs: that it and people judged.
+    """
+
+    model: str
+    alike: int
+    pairs: int
+
+    @property
+    def share(self) -> float:
+        """Of pairs that are judged alike."""
+        return self.alike / self.pairs
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson's 95% interval of the share."""
+        return share_interval(self.alike, self.pairs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +125,35 @@ def concords(comparisons: Sequence[Comparison]) -> dict[tuple[str, str], Concord
         for one, other in combinations(sorted(said), 2)
     }
     return {two: agreement for two, agreement in found.items() if agreement.pairs}
+
+
+def accords(said: Sequence[Annotation]) -> tuple[Accord, ...]:
+    """Return how often each model judges as people do, of those that share a pair with anybody.
+
+    Each pair counts once, however many people judged it, so that counts are of independent
+    things: where no verdict has most of them, people call it a tie. A tie is a verdict like the
+    others. Of somebody's repeated answers the last one counts.
+    """
+    models = sorted({one.who for one in said if one.prompt})
+    found: dict[str, tuple[int, int]] = dict.fromkeys(models, (0, 0))
+    for by_whom in _verdicts(comparisons(said)).values():
+        last = {who: verdicts[-1] for who, verdicts in by_whom.items()}
+        people = Counter(verdict for who, verdict in last.items() if who not in found)
+        for model in found.keys() & last.keys() if people else ():
+            alike, pairs = found[model]
+            found[model] = alike + (last[model] == _most(people)), pairs + 1
+    return tuple(Accord(model, *found[model]) for model in models if found[model][1])
+
+
+def _most(votes: Counter[Verdict]) -> Verdict:
+    (first, count), *others = votes.most_common()
+    return Verdict.EQUAL if others and others[0][1] == count else first
+
+
+def people_of(said: Sequence[Annotation]) -> list[Comparison]:
+    """Return what people, who are asked without a prompt, have said of pairs."""
+    models = {one.who for one in said if one.prompt}
+    return [one for one in comparisons(said) if one.who not in models]
 
 
 def consistency(comparisons: Iterable[Comparison]) -> Mapping[str, Consistency]:

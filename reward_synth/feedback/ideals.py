@@ -1,10 +1,10 @@
 """Tastes as places: everybody prefers what is nearest to their own ideal.
 
 The ideal-point model (Coombs 1950) as PAL has it (Chen et al. 2024, "PAL: Pluralistic Alignment
-Framework for Learning from Heterogeneous Preferences"): an annotator's ideal is a mixture of a few
-prototypes that all share. PAL learns a map from features of what is compared; here candidates are
-few and judged often, so their places themselves are learned. Where ``tastes`` puts each annotator
-into one group, this also has those between two.
+Framework for Learning from Heterogeneous Preferences", arXiv:2406.08469): an annotator's ideal is a
+mixture of a few prototypes that all share. PAL learns a map from features of what is compared; here
+candidates are few and judged often, so their places themselves are learned. Where ``tastes`` puts
+each annotator into one group, this also has those between two.
 """
 
 from __future__ import annotations

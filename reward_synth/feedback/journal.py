@@ -17,6 +17,7 @@ from pathlib import Path
 from reward_synth.errors import FeedbackError, RunError
 from reward_synth.feedback.annotations import Annotation
 from reward_synth.files import write_text
+from reward_synth.run_folder import DATABASE, check_run
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS annotations (
@@ -39,9 +40,8 @@ class Journal:
         Raises:
           RunError: there is no run in ``folder``, or its run.db cannot be read.
         """
-        if not (folder / "run.db").is_file():
-            raise RunError(f"{folder} is not a run folder: it has no run.db.")
-        connection = connect(folder / "run.db")
+        check_run(folder)
+        connection = connect(folder / DATABASE)
         try:
             connection.executescript(SCHEMA)
             yield cls(connection)

@@ -1,9 +1,10 @@
 """Several tastes in one crowd: groups of annotators who rank differently, each for good reasons.
 
 A mixture of Bradley-Terry models, as in MiCRo (Shen et al. 2025, "MiCRo: Mixture Modeling and
-Context-aware Routing for Personalized Preference Learning"). There a comparison's group follows
-from its text, by a network; here what is known of a comparison is who made it, so that annotators
-belong to groups. Averaged into one ranking, two tastes make a third that nobody has.
+Context-aware Routing for Personalized Preference Learning", arXiv:2505.24846). There a comparison's
+group follows from its text, by a network; here what is known of a comparison is who made it, so
+that annotators belong to groups. Averaged into one ranking, two tastes make a third that nobody
+has.
 """
 
 from __future__ import annotations

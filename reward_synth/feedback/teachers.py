@@ -1,8 +1,9 @@
 """Synthetic teachers: they answer as a person might, from a fitness that nobody else sees.
 
-After Lee et al. (2021), "B-Pref: Benchmarking Preference-Based Reinforcement Learning", section 4.
-A method that learns from preferences is measured with them many times over before anybody is
-asked for hours of attention. Teachers are put together: B-Pref's algorithm 1 with all its faults is
+After Lee et al. (2021), "B-Pref: Benchmarking Preference-Based Reinforcement Learning",
+arXiv:2111.03026. A method that learns from preferences is measured with them many times over
+before anybody is asked for hours of attention. Teachers are put together: B-Pref's algorithm 1,
+SimTeacher, with all its faults is
 ``Skipping(Indifferent(Mistaken(Myopic(Noisy(beta), gamma), eps), equal), skip)``.
 
 B-Pref's thresholds are a share of the average return that the policy has at the time. Where

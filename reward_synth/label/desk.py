@@ -193,10 +193,16 @@ class Desk:
         known = self.candidates()
         if not set(said.candidates) <= set(known):
             return None
-        kind = said.kind
-        if kind is Kind.SKIP:
-            kind = Kind.PAIR if len(said.shown) == 2 else Kind.BEST
+        kind = self._skipped(said) if said.kind is Kind.SKIP else said.kind
         return Asked(kind, tuple(self._gallery.exhibit(known[id]) for id in said.candidates))
+
+    def _skipped(self, said: Annotation) -> Kind:
+        """Return the kind of question that was skipped: what would be asked had it not been."""
+        inquiry = self.inquiry(Annotation(said.who, Kind.UNDO, undoes=said.id))
+        question = inquiry and inquiry.next(said.who)
+        if question and set(question.candidates) == set(said.candidates):
+            return question.kind
+        return Kind.PAIR if len(said.shown) == 2 else Kind.BEST
 
     def candidates(self) -> Mapping[str, Candidate]:
         """Return the run's candidates by id."""

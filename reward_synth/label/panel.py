@@ -12,11 +12,12 @@ from typing import Any
 from markupsafe import Markup
 
 from reward_synth.feedback.annotations import CHOICES, Annotation, Kind
-from reward_synth.feedback.crowd import Concord, Consistency, concord, concords, consistency
+from reward_synth.feedback.crowd import Concord, Consistency, concords, consistency
 from reward_synth.feedback.queries import AnswersLeft
 from reward_synth.label.desk import LONGEST_NAME, Desk
 from reward_synth.report import nodes, programs
 from reward_synth.report.curves import drawings
+from reward_synth.report.opinions import Opinions, opinions
 from reward_synth.report.run import Run, read_run
 from reward_synth.report.templates import environment
 from reward_synth.report.tree import family_tree, is_large
@@ -26,7 +27,6 @@ from reward_synth.search.store import Store
 
 _HERE = Path(__file__).resolve().parent
 _MOMENT_S = 15.0  # for which an estimate of what is left to say is good enough
-_ENOUGH = 5  # pairs that two have both judged before their agreement is worth a number
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +55,12 @@ class Crowd:
 
     Attributes:
       annotators: in the order in which they first spoke.
-      agreement: among all.
+      opinions: of all, and how far models and people agree.
       left: how many more answers by the one who looks settle who is best.
     """
 
     annotators: tuple[Annotator, ...]
-    agreement: Concord
+    opinions: Opinions
     left: AnswersLeft
 
 
@@ -128,7 +128,7 @@ class Panel:
         return seen.text
 
     def _crowd(self, asked: Inquiry, who: str, left: AnswersLeft) -> str:
-        return self._render("people.html.j2", crowd=crowd(asked, who, left), who=who, least=_ENOUGH)
+        return self._render("people.html.j2", crowd=crowd(asked, who, left), who=who)
 
     def candidate(self, id: str) -> str | None:
         """Return what is known of a candidate, None if there is no such one."""
@@ -141,7 +141,7 @@ class Panel:
         return self._render(
             "run.html.j2",
             run=run,
-            measure=measure(run),
+            measure=run.measure,
             planned=settings.get("generations", 0),
             best=_about(run, best) if best else None,
             tree=family_tree(run.candidates, run.estimates, best.id if best else "")
@@ -152,11 +152,6 @@ class Panel:
 
     def _render(self, template: str, **content: Any) -> str:  # noqa: ANN401
         return self._environment.get_template(template).render(content)
-
-
-def measure(run: Run) -> str:
-    """Return what a run's estimates are of, in a word."""
-    return "fitness" if run.config.get("feedback", {}).get("fitness", True) else "preference"
 
 
 def crowd(asked: Inquiry, who: str, left: AnswersLeft) -> Crowd:
@@ -176,7 +171,7 @@ def crowd(asked: Inquiry, who: str, left: AnswersLeft) -> Crowd:
             )
             for name in names
         ),
-        concord(pairs),
+        opinions(said),
         left,
     )
 
@@ -193,7 +188,7 @@ def _about(run: Run, candidate: Candidate) -> dict[str, Any]:
     estimate = run.estimates.get(candidate.id)
     return {
         "candidate": candidate,
-        "measure": measure(run),
+        "measure": run.measure,
         "outcome": nodes.outcome(candidate, estimate),
         "estimate": estimate,
         "curves": drawings(curve) if curve else Markup(""),

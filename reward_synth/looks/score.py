@@ -1,6 +1,6 @@
 """From embeddings to a reward: goal-baseline regularised similarity.
 
-Rocamonde et al. (2023), arXiv:2310.12921, section 3.2 ("Goal-Baseline Regularization"). With
+Rocamonde et al. (2023), arXiv:2310.12921, definition 1 ("Goal-Baseline Regularization"). With
 unit vectors g of the goal sentence, b of the baseline sentence and s of the picture, and L the
 line through b and g,
 

@@ -23,6 +23,7 @@ from reward_synth.report.budget import spending, timeline
 from reward_synth.report.entries import Entry, Videos, entries
 from reward_synth.report.map import reward_map
 from reward_synth.report.marks import Fate, fate, marks
+from reward_synth.report.opinions import opinions
 from reward_synth.report.run import CONTENDERS, Curve, Run, read_run
 from reward_synth.report.rungs import rungs, standings_and_ends
 from reward_synth.report.tallies import screens, tallies
@@ -75,7 +76,7 @@ def build_report(folder: Path) -> Path:
     """
     run = read_run(folder)
     pages = environment()
-    pages.globals.update(names=_NAMES, exceeded=exceeded)
+    pages.globals.update(names=_NAMES, exceeded=exceeded, measure=run.measure)
     page = pages.get_template("report.html.j2").render(_content(run, pages))
     path = folder / "report.html"
     with atomic_write(path) as file:
@@ -162,7 +163,7 @@ def _search(run: Run, trainings: Mapping[str, Curve], best: str) -> dict[str, An
         "again": sum(len(c.score.trainings) > 1 for c in run.scored if c.score),
         "cut": sum(fate(c) is Fate.CUT for c in candidates),
         "by_generation": plots.fitness_by_generation(
-            generations, run.estimates, run.incumbents, best
+            generations, run.estimates, run.incumbents, best, run.measure
         )
         if run.scored
         else "",
@@ -178,6 +179,7 @@ def _search(run: Run, trainings: Mapping[str, Curve], best: str) -> dict[str, An
             for title, rows in yields.items()
             if len(rows) > 1 and any(row.improved.of for row in rows)
         },
+        "opinions": opinions(run.said),
         "map": drawn,
         "map_share": share,
         "marks": marks(candidates),

@@ -137,6 +137,7 @@ def fitness_by_generation(
     estimates: Mapping[str, Estimate],
     incumbents: Sequence[Incumbent],
     best: str,
+    measure: str = "fitness",
 ) -> str:
     """Each candidate's trainings and estimate, what the search stood by, and at the foot the rest.
 
@@ -175,8 +176,10 @@ def fitness_by_generation(
         if not few:
             axis.set_xlabel("generation")
         axis.set_xlim(-0.5, len(generations) - 0.5)
-        axis.set_ylabel("fitness in held-out episodes")
-        return svg(figure, "Fitness of every candidate by generation, with 95% intervals")
+        fit = measure == "fitness"
+        axis.set_ylabel(f"{measure} in held-out episodes" if fit else measure)
+        words = f"{measure.capitalize()} of every candidate by generation, with 95% intervals"
+        return svg(figure, words)
 
 
 def _name(axis: Axes, name: str, x: float, top: float) -> None:

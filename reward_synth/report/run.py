@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from reward_synth.feedback.annotations import Annotation, standing
 from reward_synth.feedback.estimates import Estimate, estimates
 from reward_synth.feedback.scores import Score
 from reward_synth.records import TaskDescription
@@ -18,6 +18,7 @@ from reward_synth.search.asking import archive_of
 from reward_synth.search.candidate import Candidate
 from reward_synth.search.config import config_from_json
 from reward_synth.search.store import INCUMBENT, Expense, Spent, Store
+from reward_synth.train.history import METRICS, read_history
 
 T = TypeVar("T")
 
@@ -108,11 +109,18 @@ class Run:
     events: tuple[tuple[float, str, dict[str, Any]], ...]
     incumbents: tuple[Incumbent, ...]
     distances: Distances | None
+    said: tuple[Annotation, ...]
 
     @property
     def name(self) -> str:
         """The task's name, or the folder's while the task is not recorded."""
         return self.task.name if self.task else self.folder.name
+
+    @property
+    def measure(self) -> str:
+        """What estimates are of, in a word."""
+        known = self.config.get("feedback", {}).get("fitness", True)
+        return "fitness" if known else "preference"
 
     @property
     def scored(self) -> tuple[Candidate, ...]:
@@ -147,7 +155,7 @@ class Run:
 
     def curve(self, candidate: Candidate) -> Curve | None:
         """Return a candidate's training, None if there was none."""
-        return read_curve(self.folder / candidate.folder / "metrics.jsonl")
+        return read_curve(self.folder / candidate.folder)
 
     def spent(self) -> dict[str, Spent]:
         """Return what each purpose took, in the order in which they first arose."""
@@ -182,19 +190,13 @@ def read_run(folder: Path) -> Run:
             events=events,
             incumbents=tuple(_incumbent(detail) for _, kind, detail in events if kind == INCUMBENT),
             distances=_maybe(_distances, store.get("distances")),
+            said=standing(store.journal.read()),
         )
 
 
-def read_curve(path: Path) -> Curve | None:
-    """Read a metrics.jsonl; None if there is none, or no iteration in it."""
-    if not path.is_file():
-        return None
-    rows = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            break  # a line that was cut off when its run was killed is the last one
+def read_curve(folder: Path) -> Curve | None:
+    """Read the training in a candidate's folder; None if there was none, or no iteration of it."""
+    rows = read_history(folder) if (folder / METRICS).is_file() else []
     if not rows:
         return None
     names = list(rows[0]["terms"])

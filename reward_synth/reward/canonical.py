@@ -7,7 +7,7 @@ what is left. Here a reward's three forms are vectors over the same steps, compu
 N rewards cost N canonicalisations and N^2 correlations (``reward.compare``). With R the reward
 and g the discount:
 
-EPIC, Gleave et al., "Quantifying Differences in Reward Functions" (ICLR 2021), definition 4.1:
+EPIC, Gleave et al., "Quantifying Differences in Reward Functions" (ICLR 2021):
 ``R(s, a, s') + E[g R(s', A, S') - R(s, A, S') - g R(S, A, S')]``, with S, A and S' independent of
 each other and of the step. They are drawn from the stored steps, S' and A each by itself. The
 last term is the same for every step, which no correlation sees: it is left out. All steps share
@@ -25,11 +25,11 @@ Caveats: how good they are is ``Sample.dynamics``; and (S', A, S'') joins ends o
 is near to a step of the robot, but none.
 
 STARC, Skalse et al., "STARC: A General Framework for Quantifying Differences Between Reward
-Functions" (ICLR 2024): of the canonicalisations it allows, the minimal one for the norm L2, which
-is R with the potential shaping that leaves least of it: ``R + g P(s') - P(s)`` with P by least
-squares. MuJoCo is deterministic, so that a step's s' is the only one there is. P is linear in
-each number of the state, its square and random Fourier features (Rahimi & Recht, 2007); shaping
-by other potentials goes in part. It is fitted on one half of the steps and taken out of the
+Functions" (ICLR 2024, arXiv:2309.15257): of the canonicalisations it allows, the minimal one for
+the norm L2, which is R with the potential shaping that leaves least of it: ``R + g P(s') - P(s)``
+with P by least squares. MuJoCo is deterministic, so that a step's s' is the only one there is. P is
+linear in each number of the state, its square and random Fourier features (Rahimi & Recht, 2007);
+shaping by other potentials goes in part. It is fitted on one half of the steps and taken out of the
 other, and the other way round, so that what is left is no artefact of the fit.
 
 A caveat of all three: with a discount of 0.99 a speed is nearly a shaping, by the distance that

@@ -26,12 +26,14 @@ class Reward:
       weights: (W,) run-time inputs of the function.
       function: compiled; its weights can change without compiling again.
       looks: whether it may read how pictures of the states look, which costs drawing them.
+      composition: how a transform composes it of its terms, in a sentence; "" as it was written.
     """
 
     terms: tuple[str, ...]
     weights: np.ndarray
     function: BatchedReward
     looks: bool = True
+    composition: str = ""
 
 
 def traced_reward(traced: TracedReward, task: Task) -> Reward | Rejection:

@@ -69,14 +69,11 @@ class Rollouts:
 
     @property
     def typical(self) -> int:
-        """The episode of median fitness, or return if that is unknown: the one to show."""
-        known = np.isfinite(self.episode_fitness).all()
-        values = self.episode_fitness if known else self.episode_return
-        return int(np.argsort(values, kind="stable")[len(self.length) // 2])
+        """The episode of median length, and among equals of median return: the one to show.
 
-    @property
-    def usual(self) -> int:
-        """The episode of median length, and among equals of median return: fitness is not asked."""
+        Whatever is shown of a policy is this one, so that people and models judge the same.
+        Fitness is not asked, which they are not to know.
+        """
         return int(np.lexsort((self.episode_return, self.length))[len(self.length) // 2])
 
     @property

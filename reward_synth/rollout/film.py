@@ -25,6 +25,9 @@ _INK = (75, 80, 90)
 class Film:
     """Which moments of an episode are shown, and what is written below each.
 
+    That is the time, and how the episode ended. A fitness is never written into pictures: people
+    may be asked about any of them, and are not to know it.
+
     Attributes:
       task: the task.
       postures: (F, nq) MuJoCo's positions.
@@ -39,24 +42,16 @@ class Film:
 
     @classmethod
     def of(
-        cls,
-        task: Task,
-        rollouts: Rollouts,
-        episode: str,
-        seconds: float,
-        most_fps: float,
-        *,
-        fitness: bool = True,
+        cls, task: Task, rollouts: Rollouts, episode: str, seconds: float, most_fps: float
     ) -> Film:
         """Choose the moments of an episode.
 
         Args:
           task: the task.
           rollouts: its episodes.
-          episode: a number, or "typical" for the one of median fitness.
+          episode: a number, or "typical"; see ``Rollouts.typical``.
           seconds: at the most.
           most_fps: pictures a second, at the most about.
-          fitness: whether it is written below; people who judge are not to know it.
 
         Raises:
           RewardSynthError: there is no such episode.
@@ -68,18 +63,12 @@ class Film:
         length, stride = int(rollouts.length[index]), max(1, round(1 / (timestep * most_fps)))
         shown = np.arange(0, min(length, round(seconds / timestep)) + 1, stride)
         fps = 1 / (timestep * stride)
-        summed = np.concatenate([[0.0], np.cumsum(rollouts.fitness[:, index])])
-
-        def caption(step: int) -> str:
-            words = f"    fitness {summed[step]:.2f}" if fitness else ""
-            return f"{step * timestep:.1f} s{words}"
-
-        captions = [caption(int(step)) for step in shown]
+        captions = [f"{step * timestep:.1f} s" for step in shown]
         end = ENDS[int(rollouts.end[index])]
         if end != "time limit" and length * timestep <= seconds:
             linger = round(_LINGER_S * fps)
             shown = np.concatenate([shown, np.full(linger, length)])
-            captions += [f"{caption(length)}    {end}"] * linger
+            captions += [f"{length * timestep:.1f} s    {end}"] * linger
         return cls(task, rollouts.qpos[shown, index], tuple(captions), fps)
 
     def pictures(self, width: int, height: int) -> Iterator[Image.Image]:

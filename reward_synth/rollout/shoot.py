@@ -18,7 +18,7 @@ _TURN = 60.0  # degrees between two cameras: each shows the depth that the other
 
 
 def footage(task: Task, rollout: Path, shots: Shots = Shots()) -> Footage:  # noqa: B008 (frozen)
-    """Return what a judge is shown of recorded episodes: the usual one of them.
+    """Return what a judge is shown of recorded episodes: the typical one of them.
 
     Args:
       task: the task.
@@ -30,7 +30,7 @@ def footage(task: Task, rollout: Path, shots: Shots = Shots()) -> Footage:  # no
       Exception: whatever the GL library raises if it cannot draw here.
     """
     rollouts = Rollouts.load(rollout)
-    episode, timestep = rollouts.usual, task.description.timestep
+    episode, timestep = rollouts.typical, task.description.timestep
     length = int(rollouts.length[episode])
     instants = np.unique(np.linspace(0, length, shots.instants).round().astype(int))
     views = [

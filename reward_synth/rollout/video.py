@@ -48,7 +48,6 @@ class VideoWorker:
       width, height: in pixels, even.
       seconds: at the most.
       fps: pictures a second, at the most about.
-      fitness: whether it is written into them.
       shots: how footage is shot.
     """
 
@@ -60,13 +59,11 @@ class VideoWorker:
         height: int = 288,
         seconds: float = 6.0,
         fps: float = 30.0,
-        fitness: bool = True,
         shots: Shots = Shots(),  # noqa: B008 (frozen)
     ) -> None:
         self._notice = notice
         self._options = [f"--width={width}", f"--height={height}"]
         self._options += [f"--seconds={seconds}", f"--fps={fps}", "--nice=10"]
-        self._options += [] if fitness else ["--no-fitness"]
         self._options += ["--shots", *map(str, astuple(shots))]
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="video")
         self._waiting: list[Future[list[str]]] = []
@@ -97,7 +94,7 @@ class VideoWorker:
     def submit(self, task_folder: Path, videos: Sequence[tuple[Path, Path]]) -> None:
         """Ask for videos of rollouts' typical episodes, (rollout, video) each; return at once.
 
-        What ends in .zip is footage of the usual episode instead.
+        What ends in .zip is footage of it instead.
         """
         self._report([future for future in self._waiting if future.done()])
         if videos and not self._no_gl:
@@ -160,13 +157,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "paths", type=Path, nargs="+", help="rollout.npz and out.mp4 or out.zip, in turns"
     )
     parser.add_argument(
-        "--episode", default="typical", help='a number, or "typical": the one of median fitness'
+        "--episode", default="typical", help='a number, or "typical": the one of median length'
     )
     parser.add_argument("--width", type=int, default=384)
     parser.add_argument("--height", type=int, default=288)
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--fps", type=float, default=30.0)
-    parser.add_argument("--no-fitness", action="store_true", help="write only the time")
     parser.add_argument(
         "--shots",
         type=int,
@@ -195,14 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 footage(task, rollout, Shots(*options.shots)).save(out)
                 continue
             episodes = Rollouts.load(rollout)
-            film = Film.of(
-                task,
-                episodes,
-                options.episode,
-                options.seconds,
-                options.fps,
-                fitness=not options.no_fitness,
-            )
+            film = Film.of(task, episodes, options.episode, options.seconds, options.fps)
             write_mp4(film.pictures(options.width, options.height), film.fps, out)
         except (RewardSynthError, *_UNREADABLE) as error:
             print(f"{_NO_VIDEO} {out}: {error}", file=sys.stderr)

@@ -14,7 +14,7 @@ from reward_synth.search.archive import Archive
 from reward_synth.search.config import RunConfig, config_from_json
 from reward_synth.search.seeds import derive_seed
 from reward_synth.search.store import Store
-from reward_synth.search.strategies import STRATEGIES
+from reward_synth.search.strategies import strategy_of
 from reward_synth.search.strategies.strategy import Asking
 
 
@@ -68,7 +68,8 @@ class Inquiry:
         the generation after the next is decided on that too.
         """
         if self._asking:
-            return self._asking.question(self.archive)
+            question = self._asking.question(self.archive)
+            return None if question is None or self._heard(question, who) else question
         pairs, passed = self.archive.compared, self._passed(who)
         seed = derive_seed(self.config.seed, "ask", who, len(pairs), len(passed))
         rng = np.random.default_rng(seed)
@@ -84,8 +85,17 @@ class Inquiry:
     @property
     def _asking(self) -> Asking | None:
         """The strategy, if it has questions of its own."""
-        strategy = STRATEGIES[self.config.search.strategy]
+        strategy = strategy_of(self.config.search.strategy)
         return strategy if isinstance(strategy, Asking) else None
+
+    def _heard(self, question: Question, who: str) -> bool:
+        """Whether somebody has answered or skipped it, and it stays open for those who decide."""
+        return any(
+            said.who == who
+            and said.kind in (question.kind, Kind.SKIP)
+            and set(said.candidates) == set(question.candidates)
+            for said in self.archive.said
+        )
 
     def _passed(self, who: str) -> list[tuple[str, str]]:
         """Return the pairs that somebody skipped."""

@@ -34,6 +34,7 @@ class Candidate:
       by_lot: whether it was taken from these by lot and not by its judgement, to see what
         judgements are worth.
       rejection: why it was turned down; None if it was not.
+      composition: how ``train.transform`` composed its terms, in a sentence; "" as written.
       standings: at the rungs of its race, in their order.
       wildcard: whether it was to be trained to the end however it stood, to see how often the
         race is wrong.
@@ -56,6 +57,7 @@ class Candidate:
     judgement: float | None = None
     by_lot: bool = False
     rejection: Rejection | None = None
+    composition: str = ""
     standings: tuple[Standing, ...] = ()
     wildcard: bool = False
     score: Score | None = None

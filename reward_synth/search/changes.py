@@ -13,7 +13,8 @@ from reward_synth.records import RewardProgram
 from reward_synth.reward.parse import syntax_tree
 
 _LONGEST_PHRASE = 140
-_MOST_LINES = 24
+_MOST_LINES = 24  # among much else that a proposer is told
+_MOST_LINES_ALONE = 40
 _ALIKE = 0.5  # similarity of two programs below which a list of differences says nothing
 
 
@@ -71,14 +72,36 @@ def diff(before: RewardProgram, after: RewardProgram) -> str:
         return ""
     lines = list(difflib.unified_diff(old, new, lineterm="", n=1))[2:]
     lines = ["..." if line.startswith("@@") else line for line in lines][1:]
-    if len(lines) > _MOST_LINES:
-        lines = [*lines[:_MOST_LINES], f"... and {len(lines) - _MOST_LINES} more lines"]
-    return "\n".join(lines)
+    return "\n".join(_cut(lines, _MOST_LINES))
+
+
+def difference(before: RewardProgram, after: RewardProgram) -> str:
+    """Return all that changed, weights by name and then the lines of code; "" if nothing did.
+
+    As ``diff``, but without lines around, and also of programs that are hardly alike.
+    """
+    old, new = dict(before.weights), dict(after.weights)
+    came = [f"weight {name} is new: {new[name]:g}" for name in new if name not in old]
+    went = [f"weight {name} is gone" for name in old if name not in new]
+    moved = [
+        f"weight {name} went from {old[name]:g} to {new[name]:g}"
+        for name in old
+        if new.get(name, old[name]) != old[name]
+    ]
+    sides = list(_code(before.source)), list(_code(after.source))
+    lines = list(difflib.unified_diff(*sides, lineterm="", n=0))[2:]
+    lines = [line for line in lines if not line.startswith("@@")]
+    return "\n".join([*came, *went, *moved, *_cut(lines, _MOST_LINES_ALONE)])
 
 
 def shortened(text: str, most: int = _LONGEST_PHRASE) -> str:
     """Return the text on one line of no more than so many characters, cut between words."""
     return textwrap.shorten(text, most, placeholder=" ...")
+
+
+def _cut(lines: list[str], most: int) -> list[str]:
+    left_out = len(lines) - most
+    return [*lines[:most], f"... and {left_out} more lines"] if left_out > 0 else lines
 
 
 def _paragraphs(rationale: str) -> Iterator[str]:

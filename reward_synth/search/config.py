@@ -13,16 +13,6 @@ from reward_synth.randomisation import Randomisation
 from reward_synth.train import sb3
 from reward_synth.train.config import TRANSFORMS, PPOConfig
 
-STRATEGY_NAMES = (
-    "evolve",
-    "eureka",
-    "eureka_elitist",
-    "icpl",
-    "text2reward",
-    "text2reward_zero_shot",
-    "iid",
-    "sequential",
-)
 SOURCES = ("none", "people", "vlm", "teacher")
 _BY_FITNESS = ("eureka", "eureka_elitist")
 
@@ -65,7 +55,8 @@ class SearchSettings:
     """The loop over generations.
 
     Attributes:
-      strategy: how candidates come about and which is chosen; see ``search.strategies``.
+      strategy: how candidates come about and which is chosen: a name of ``search.strategies``,
+        or "module:Class" of your own.
       generations: how many.
       candidates: in each; ``evolve`` begins with half as many again.
       steps: environment steps that each candidate trains for; None for the task's own number.
@@ -279,7 +270,6 @@ class RunConfig:
         if not self.task:
             raise ConfigError("task is empty; name a bundled task or a folder.")
         for name, value, choices in (
-            ("search.strategy", self.search.strategy, STRATEGY_NAMES),
             ("trainer", self.trainer, ("jax", "sb3")),
             ("sandbox", self.sandbox, ("auto", "strict")),
             ("backend", self.backend, ("cpu", "mjx")),
@@ -359,12 +349,15 @@ class RunConfig:
             )
 
     def _check_feedback(self) -> None:
+        from reward_synth.search.strategies import strategy_of  # strategies read these settings
+        from reward_synth.search.strategies.strategy import Asking
+
         feedback, strategy = self.feedback, self.search.strategy
         asked = feedback.source != "none"
-        if strategy == "icpl" and not asked:
+        if isinstance(strategy_of(strategy), Asking) and not asked:
             raise ConfigError(
-                "search.strategy=icpl goes by preferences: say whose with feedback=people, or "
-                "feedback=teacher for a synthetic one."
+                f"search.strategy={strategy} goes by preferences: say whose with feedback=people, "
+                "or feedback=teacher for a synthetic one."
             )
         if not feedback.fitness and not asked:
             raise ConfigError(

@@ -15,12 +15,12 @@ from typing import TypeVar
 import numpy as np
 
 from reward_synth.errors import BudgetError, RunError
-from reward_synth.feedback.scores import Score
 from reward_synth.files import sweep
 from reward_synth.propose.library import Example
 from reward_synth.propose.proposer import Context, Proposer
 from reward_synth.records import Stage
 from reward_synth.reward.sandbox import Sandbox
+from reward_synth.rollout.finals import final_trainings
 from reward_synth.rollout.video import VideoWorker
 from reward_synth.search.archive import Archive
 from reward_synth.search.asking import archive_of
@@ -44,7 +44,7 @@ from reward_synth.search.reporter import ProgressReporter
 from reward_synth.search.rungs import Ladder, ladder_of
 from reward_synth.search.seeds import derive_seed
 from reward_synth.search.store import INCUMBENT, Spent, Store
-from reward_synth.search.strategies import STRATEGIES
+from reward_synth.search.strategies import strategy_of
 from reward_synth.search.summary import summary
 from reward_synth.search.training_process import Training
 
@@ -81,7 +81,7 @@ class Search:
         self._videos = videos
         self._listener = listener
         self._progress = progress
-        self._strategy = STRATEGIES[config.search.strategy]
+        self._strategy = strategy_of(config.search.strategy)
         self._hearing = Hearing(
             config,
             facts.description,
@@ -389,16 +389,9 @@ class Search:
             self._progress.end()
         self._store.put("result", saved)
         comparison = comparison_from_json(saved)
-        final = self._store.folder / "final"
-        self._film(
-            [
-                (
-                    final / name / f"seed_{_typical(trained)}" / "rollout.npz",
-                    final / name / "rollout.mp4",
-                )
-                for name, trained in comparison.scores.items()
-            ]
-        )
+        orders = [final_trainings(self._store.folder, name) for name in comparison.scores]
+        typical = [order[len(order) // 2] for order in orders if order]
+        self._film([(one / "rollout.npz", one.with_name("rollout.mp4")) for one in typical])
         self._listener.comparison(comparison, best)
         return comparison
 
@@ -412,13 +405,6 @@ class Search:
         self._videos.wait()
         sweep(self._store.folder)  # of a training process that was killed while it wrote
         self._budget.seconds()
-
-
-def _typical(score: Score) -> int:
-    """Return the place of the training of median fitness."""
-    return sorted(range(len(score.trainings)), key=score.trainings.__getitem__)[
-        len(score.trainings) // 2
-    ]
 
 
 def _failed(candidate: Candidate) -> bool:

@@ -17,6 +17,7 @@ from reward_synth.propose.proposer import Proposer
 from reward_synth.reward.facade import FACADE_NAMES
 from reward_synth.reward.sandbox import Sandbox
 from reward_synth.rollout.video import VideoWorker
+from reward_synth.run_folder import check_run
 from reward_synth.search.budget import Budget
 from reward_synth.search.config import RunConfig, config_from_json
 from reward_synth.search.costs import TaskFacts
@@ -57,8 +58,7 @@ def resume(folder: Path, listener: Listener) -> Comparison | None:
     Raises:
       RewardSynthError: as ``start``; also if there is no run or its task has changed.
     """
-    if not (folder / "run.db").is_file():
-        raise RunError(f"{folder} is not a run folder: it has no run.db.")
+    check_run(folder)
     with Store.open(folder) as store:
         saved = store.get("config")
         if saved is None:
@@ -115,7 +115,6 @@ def _video_worker(config: RunConfig, listener: Listener) -> VideoWorker:
         width=video.width,
         height=video.height,
         seconds=video.seconds,
-        fitness=config.feedback.source == "none",  # whoever judges is not to know it
         shots=config.feedback.judge.shots,
     )
 

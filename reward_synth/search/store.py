@@ -20,6 +20,7 @@ from reward_synth import __version__
 from reward_synth.errors import RunError
 from reward_synth.feedback import journal
 from reward_synth.feedback.journal import Journal, connect
+from reward_synth.run_folder import DATABASE, check_run
 from reward_synth.search.candidate import Candidate
 
 FORMAT = 2
@@ -105,7 +106,7 @@ class Store:
                 raise RunError(
                     f"another process is running in {folder}: wait for it or choose another."
                 ) from None
-            store = cls(folder, connect(folder / "run.db"))
+            store = cls(folder, connect(folder / DATABASE))
             try:
                 store._db.executescript(_SCHEMA + journal.SCHEMA)
                 store._check_format()
@@ -121,9 +122,8 @@ class Store:
         Raises:
           RunError: there is no run in ``folder``, or it is of another format.
         """
-        if not (folder / "run.db").is_file():
-            raise RunError(f"{folder} is not a run folder: it has no run.db.")
-        store = cls(folder, connect(folder / "run.db"))
+        check_run(folder)
+        store = cls(folder, connect(folder / DATABASE))
         try:
             store._check_format()
             yield store
@@ -134,7 +134,7 @@ class Store:
         try:
             found = self.get("format")
         except sqlite3.DatabaseError as error:
-            raise RunError(f"{self.folder / 'run.db'} cannot be read: {error}.") from error
+            raise RunError(f"{self.folder / DATABASE} cannot be read: {error}.") from error
         if found is None:
             self.put("format", FORMAT)
             self.put("version", __version__)

@@ -34,9 +34,9 @@ from reward_synth.search.rungs import Ladder
 from reward_synth.search.screening import Screening
 from reward_synth.search.seeds import derive_seed
 from reward_synth.search.store import Spent
-from reward_synth.search.strategies import STRATEGIES
+from reward_synth.search.strategies import strategy_of
 from reward_synth.search.training_process import OnProgress
-from reward_synth.search.transforms import as_trained, caps_of
+from reward_synth.search.transforms import as_trained, caps_of, composition
 from reward_synth.task.task import Task
 from reward_synth.train import job, sb3
 from reward_synth.train.history import History, read_history
@@ -151,25 +151,26 @@ class Trainer:
                 rewards.append(reward)
         seed = self.config.seed
         folders = [self.folder / candidates[k].folder for k in chosen]
+        members = [
+            Member(
+                reward,
+                derive_seed(seed, "train", candidates[k].id),
+                self._caps(candidates[k], reward),
+            )
+            for k, reward in zip(chosen, rewards, strict=True)
+        ]
         race = self.costs.race(len(chosen), ladder, self._wildcards(number, len(chosen)))
         results, histories = self._train(
-            [
-                Member(
-                    reward,
-                    derive_seed(seed, "train", candidates[k].id),
-                    self._caps(candidates[k], reward),
-                )
-                for k, reward in zip(chosen, rewards, strict=True)
-            ],
-            folders,
-            self.costs.search_steps,
-            self.folder / checkpoint,
-            race,
+            members, folders, self.costs.search_steps, self.folder / checkpoint, race
         )
         standings = race.standings(histories)
         for i, k in enumerate(chosen):
-            wildcard = bool(race.rungs) and i in race.wildcards
-            done[k] = replace(done[k], standings=standings[i], wildcard=wildcard)
+            done[k] = replace(
+                done[k],
+                standings=standings[i],
+                wildcard=bool(race.rungs) and i in race.wildcards,
+                composition=composition(members[i]),
+            )
             result = results[i]
             if isinstance(result, Rejection):
                 done[k] = done[k].rejected(result)
@@ -402,7 +403,7 @@ class Trainer:
         result = replace(_score(self.task, [rollouts]), peak=max(peaks, default=None))
         description = self.task.description
         evidence = evidence_of(rollouts, curve, result, candidate.terms, description)
-        blind = STRATEGIES[self.config.search.strategy].blind or not measured
+        blind = strategy_of(self.config.search.strategy).blind or not measured
         return replace(candidate, score=result, reflection=reflect(evidence, blind=blind))
 
 

@@ -17,6 +17,7 @@ from reward_synth.search.seeds import derive_seed
 from reward_synth.task.task import Task
 from reward_synth.train.history import METRICS, read_history
 from reward_synth.train.memory import out_of_memory
+from reward_synth.train.population import Member
 
 # 2,048 steps: as many as rewards are compiled for.
 _ENVS, _STEPS = 32, 64
@@ -66,6 +67,12 @@ def caps_of(
     seed = derive_seed(config.seed, "references")
     references = _references(task, seed, config.threads)
     return caps_from(reward, references, trained) if _works(reward, references) else None
+
+
+def composition(member: Member) -> str:
+    """Return how the terms are composed that a member trains on, "" if as they were written."""
+    reward, caps = member.reward, member.caps
+    return reward.composition if caps is None else caps.words(reward.terms)
 
 
 def _works(reward: Reward, references: Transitions) -> bool:

@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from reward_synth.feedback.annotations import Comparison, Verdict
-from reward_synth.feedback.crowd import concord, concords, consistency
+from reward_synth.feedback.annotations import Annotation, Clip, Comparison, Kind, Verdict
+from reward_synth.feedback.crowd import accords, concord, concords, consistency, people_of
+from reward_synth.feedback.scores import share_interval
 
 LETTERS = {"1": Verdict.FIRST, "2": Verdict.SECOND, "=": Verdict.EQUAL}
 
@@ -107,3 +108,35 @@ def test_contradictions():
 def test_of_repeated_answers_the_last_counts():
     answers = [*said(anna="1", ben="2"), *said(anna="2")]
     assert concord(answers).alike == 1.0
+
+
+def annotated(who, row, prompt=""):
+    """The same as annotations; "1" is a choice of a, and b stands on the left in every other."""
+    made = []
+    for place, letter in enumerate(row):
+        ids = (f"a{place}", f"b{place}")
+        shown = tuple(Clip(id, f"{id}/rollout.npz") for id in (ids if place % 2 else ids[::-1]))
+        answer = {"1": ids[:1], "2": ids[1:], "=": ()}.get(letter)
+        if answer is not None:
+            made.append(Annotation(who, Kind.PAIR, shown, answer, prompt=prompt))
+    return made
+
+
+def test_a_judge_is_held_against_what_most_people_say():
+    said = [
+        *annotated("anna", "112=1."),
+        *annotated("ben", "1122.."),  # against anna's tie: no verdict has most, so a tie
+        *annotated("model", "121==1", prompt="0" * 64),
+        *annotated("another", "......", prompt="1" * 64),
+    ]
+    (found,) = accords(said)
+    assert (found.model, found.alike, found.pairs) == ("model", 2, 5)
+    assert found.share == 0.4
+    assert found.interval == share_interval(2, 5)
+    among = concord(people_of(said))
+    assert (among.alike, among.pairs) == (0.75, 4)
+
+
+def test_a_judge_by_itself_agrees_with_nobody():
+    assert accords(annotated("model", "1122", prompt="0" * 64)) == ()
+    assert accords(annotated("anna", "1122")) == ()

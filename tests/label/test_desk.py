@@ -168,6 +168,33 @@ def test_the_best_and_then_the_worst_of_six_come_down_to_pairs(tmp_path):
     assert [len(one.comparisons) for one in said(desk.folder)] == [5, 4]
 
 
+def test_a_skipped_question_is_not_asked_again_and_comes_back_as_it_was(tmp_path):
+    desk = Desk(begin(tmp_path / "run", 6, strategy="icpl"))
+    answer(desk, "Ada", "0")
+    assert desk.turn("Ada").asked.kind is Kind.WORST
+    answer(desk, "Ada", "skip", 1)
+    turn = desk.turn("Ada")
+    assert turn.asked is None
+    assert not turn.waiting
+    assert (turn.wanted, turn.given) == (5, 5)
+    assert desk.undone(turn.last).kind is Kind.WORST
+
+
+def test_whose_answers_do_not_decide_is_asked_once(tmp_path):
+    run = begin(tmp_path / "run", 6, strategy="icpl")
+    with Store.open(run) as store:
+        config = store.get("config")
+        config["feedback"]["rank_for"] = "Ada"
+        store.put("config", config)
+    desk = Desk(run)
+    answer(desk, "Bob", "skip")
+    assert desk.turn("Bob").asked is None
+    answer(desk, "Cat", "0", 1)
+    assert desk.turn("Cat").asked is None
+    assert desk.turn("Ada").asked.kind is Kind.BEST
+    assert desk.turn("Cat").waiting
+
+
 def test_nothing_is_asked_before_anything_was_trained(tmp_path):
     run = begin(tmp_path / "run", 0)
     assert Desk(run).turn("Ada") is None

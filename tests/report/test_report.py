@@ -20,6 +20,7 @@ from reward_synth.report import programs, words
 from reward_synth.report.build import build_report
 from reward_synth.report.run import read_curve
 from reward_synth.search.store import Spent, Store
+from reward_synth.train.history import write_history
 
 
 @pytest.fixture(scope="module")
@@ -89,8 +90,19 @@ def test_ledger_settings_and_versions_are_shown(page):
 
 def test_video_is_embedded(page):
     (video,) = page.all("video")
-    assert video["src"] == "data:video/mp4;base64,YSB2aWRlbw=="
+    assert video["src"] == "data:video/mp4;base64,YSB2aWRlbw==#t=0.001"
     assert "controls" in video
+
+
+def test_captions_name_the_fitness_of_the_training_that_is_shown(tmp_path):
+    finish(tmp_path)
+    with Store.open(tmp_path) as store:
+        result = store.get("result")
+        result["scores"]["expert"]["trainings"] = [30.0, 10.0, 20.0]
+        store.put("result", result)
+    (tmp_path / "final" / "expert").mkdir(parents=True)
+    (tmp_path / "final" / "expert" / "rollout.mp4").write_bytes(b"a video")
+    assert "human-written reward: fitness 20.0" in Page(tmp_path).text
 
 
 def test_videos_beyond_the_limit_are_named_instead(tmp_path, monkeypatch):
@@ -219,6 +231,20 @@ def test_single_training_and_no_expert(tmp_path):
     assert "human-written" not in text
 
 
+def test_without_a_fitness_estimates_are_called_what_they_are(tmp_path):
+    finish(tmp_path)
+    with Store.open(tmp_path) as store:
+        config = store.get("config")
+        store.put("config", {**config, "feedback": {**config["feedback"], "fitness": False}})
+        store.put("result", None)
+    text = Page(tmp_path).text
+    assert "with a preference of" in text
+    assert "preference, estimated" in text
+    assert "fitness, estimated" not in text
+    assert "measured, 95% over" not in text
+    assert "Numbers are estimates of preference" in text
+
+
 def test_no_run_there(tmp_path):
     with pytest.raises(RunError, match=r"run\.db"):
         build_report(tmp_path)
@@ -232,16 +258,16 @@ def test_needs_no_jax():
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
-def test_curve_of_a_killed_run(tmp_path):
-    path = tmp_path / "metrics.jsonl"
-    path.write_text('{"steps": 1, "fitness": null, "terms": {"a": 2.0}}\n{"steps": 2, "fitn')
-    curve = read_curve(path)
+def test_a_curve_is_what_was_written_down(tmp_path):
+    assert read_curve(tmp_path) is None
+    write_history(tmp_path, [{"steps": 1, "fitness": None, "terms": {"a": 2.0}}])
+    curve = read_curve(tmp_path)
     assert curve is not None
     assert curve.steps.tolist() == [1.0]
     assert np.isnan(curve.fitness).all()
     assert curve.terms["a"].tolist() == [2.0]
-    path.write_text("")
-    assert read_curve(path) is None
+    write_history(tmp_path, [])
+    assert read_curve(tmp_path) is None
 
 
 def test_difference_is_welchs():

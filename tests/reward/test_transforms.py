@@ -134,6 +134,15 @@ def test_carl_tells_penalties_from_progress():
     assert found.scale == pytest.approx(1.85, abs=0.1)  # the 95th percentile of U(-1, 2)
 
 
+def test_a_composition_is_said_in_a_sentence():
+    assert carl(DRIVE, references()).composition.startswith(
+        "A step pays its progress (speed) times exp(penalty / 1.8"
+    )
+    assert "(off_course, effort)" in carl(DRIVE, references()).composition
+    assert "preferred to 100 reference steps" in par(LEVEL, LEVELS).composition
+    assert DRIVE.composition == ""
+
+
 def test_carl_devalues_progress_that_violates_where_the_sum_pays_for_it():
     racing = np.array([6.0]), np.array([2.0]), np.array([0.0])
     careful = np.array([1.5]), np.array([0.0]), np.array([0.0])

@@ -65,11 +65,11 @@ def footage_of(rollouts, folder, shots=SMALL, **options):
 # Which episode, and what is said of it.
 
 
-def test_the_usual_episode_is_of_median_length_and_fitness_is_not_asked(hopper):
+def test_the_typical_episode_is_of_median_length_and_fitness_is_not_asked(hopper):
     rollouts = gliding(hopper, 300, 100, 200, fitness=np.nan)
-    assert rollouts.usual == 2
+    assert rollouts.typical == 2
     reward = np.tile([3.0, 1.0, 2.0], (10, 1))
-    assert dataclasses.replace(gliding(hopper, 10, 10, 10), reward=reward).usual == 2
+    assert dataclasses.replace(gliding(hopper, 10, 10, 10), reward=reward).typical == 2
 
 
 def test_facts_are_those_of_the_motion(hopper):

@@ -81,13 +81,13 @@ def test_the_generations_best_are_compared():
 
 def test_a_run_of_the_papers_size_takes_49_comparisons():
     rng = np.random.default_rng(1)
-    found = asked(archive(rng.standard_normal((5, 6)).tolist()))
+    rows = rng.standard_normal((5, 6)).tolist()
+    found = asked(archive(rows))
     assert sum(len(said.comparisons) for said in found.said) == 49
     assert [said.kind for said in found.said[:5]] == [
         Kind.BEST, Kind.WORST, Kind.BEST, Kind.WORST, Kind.PAIR,
     ]  # fmt: skip
-    parts = [archive(rng.standard_normal((n, 6)).tolist()) for n in range(1, 6)]
-    assert sum(Icpl().due(part) for part in parts) == 49
+    assert sum(Icpl().due(asked(archive(rows[:n]))) for n in range(1, 6)) == 49
 
 
 @pytest.mark.parametrize("fitness", ["nan", "reversed", "equal"])
@@ -149,6 +149,53 @@ def test_most_decide_and_the_first_where_they_are_even():
     assert named(ann, ben, cat) == "g00c02"
     assert named(ann, ben, cat, rank_for="ann") == "g00c01"
     assert Icpl().question(replace(found, said=(ann,), rank_for="ben")).kind is Kind.BEST
+
+
+def skipping(found, *skipped):
+    """The archive with all questions answered by an oracle, but for kinds that are skipped."""
+    likes, said = fitness_of(found), []
+    while question := Icpl().question(replace(found, said=tuple(said))):
+        assert len(said) < 3 * found.generations, "the same is asked again and again"
+        if (question.candidates[0][:3], question.kind) in skipped:
+            said.append(choice("ann", Kind.SKIP, question.candidates))
+        else:
+            said.append(respond(Oracle(), question, likes))
+    return replace(found, said=tuple(said))
+
+
+def test_without_a_best_the_generation_before_stays_in_its_place():
+    found = skipping(archive([[1.0, 3.0, 2.0], [5.0, 4.0, 9.0]]), ("g01", Kind.BEST))
+    assert [said.kind for said in found.said] == [Kind.BEST, Kind.WORST, Kind.SKIP]
+    brief = Icpl().briefs(found, SETTINGS, RNG)[0]
+    assert [p.id for p in brief.parents] == ["g00c01"]
+    assert brief.contrast.id == "g00c00"
+    assert Icpl().best(found).id == "g00c01"
+    assert Icpl().due(found) == 0
+
+
+def test_without_a_worst_there_is_no_contrast():
+    found = skipping(archive([[1.0, 3.0, 2.0], [5.0, 4.0, 9.0]]), ("g01", Kind.WORST))
+    brief = Icpl().briefs(found, SETTINGS, RNG)[0]
+    assert [p.id for p in brief.parents] == ["g01c02"]
+    assert brief.contrast is None
+    assert Icpl().best(found).id == "g01c02"
+    assert Icpl().due(found) == 2 + 1  # the best of three, and the pair of bests
+    assert sum(len(said.comparisons) for said in found.said[2:]) == 3
+
+
+def test_whoever_is_never_told_anything_begins_anew_and_ends_with_something():
+    found = skipping(archive([[1.0, 3.0], [5.0, 4.0]]), ("g00", Kind.BEST), ("g01", Kind.BEST))
+    assert len(found.said) == 2
+    assert Icpl().briefs(found, SETTINGS, RNG)[0].operator is Operator.INITIAL
+    assert Icpl().best(found).id == "g00c00"
+    assert Icpl().best(replace(found, said=())) is None  # nobody was asked yet
+
+
+def test_an_answer_by_another_outweighs_a_skip():
+    found = archive([[0.0, 0.0, 0.0]])
+    ids = ["g00c00", "g00c01", "g00c02"]
+    said = (choice("ann", Kind.SKIP, ids), choice("ben", Kind.BEST, ids, "g00c02"))
+    assert set(Icpl().question(replace(found, said=said)).candidates) == {"g00c00", "g00c01"}
 
 
 def test_it_can_be_named():

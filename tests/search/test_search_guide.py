@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
-import sys
 from dataclasses import asdict, fields
 from pathlib import Path
 
 import pytest
 import yaml
 
-from reward_synth.search import config as config_module
 from reward_synth.search.config import (
-    STRATEGY_NAMES,
     FinalSettings,
     LLMSettings,
     RunConfig,
@@ -34,28 +30,21 @@ PRESETS = ROOT / "reward_synth" / "conf" / "search"
 
 @pytest.fixture
 def strategy(tmp_path, monkeypatch):
-    """The guide's strategy, entered as the guide says."""
+    """The guide's strategy, in a file of its own, named as the guide says."""
     (example,) = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
-    path = tmp_path / "half_new.py"
-    path.write_text(example)
-    spec = importlib.util.spec_from_file_location("half_new", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "half_new", module)
-    spec.loader.exec_module(module)
-    monkeypatch.setitem(STRATEGIES, "half_new", module.HalfNew())
-    monkeypatch.setattr(config_module, "STRATEGY_NAMES", (*STRATEGY_NAMES, "half_new"))
+    (tmp_path / "half_new.py").write_text(example)
+    monkeypatch.syspath_prepend(tmp_path)
+    (name,) = set(re.findall(r"search\.strategy=(\w+:\w+)", GUIDE))
+    return name
 
 
-@pytest.mark.usefixtures("strategy")
-def test_the_strategy_of_the_guide_searches(point_task_folder, tmp_path):
+def test_the_strategy_of_the_guide_searches(strategy, point_task_folder, tmp_path):
     folder = tmp_path / "run"
     settings = RunConfig(
         task=str(point_task_folder),
         llm=LLMSettings(kind="offline"),
         search=SearchSettings(
-            "half_new",
+            strategy,
             generations=2,
             candidates=4,
             steps=512,
@@ -97,11 +86,11 @@ def test_settings_presets_and_transforms_that_are_named_exist():
     }
     for group, name in re.findall(r"(?<![./\w])(search|train|final)\.([a-z_]+)", GUIDE):
         assert name in known[group], name
-    presets = {p.stem for p in PRESETS.glob("[!_]*.yaml")} | {"half_new"}
+    presets = {p.stem for p in PRESETS.glob("[!_]*.yaml")}
     assert set(re.findall(r"`search=(\w+)`", GUIDE)) <= presets
-    assert presets - {"half_new"} <= set(re.findall(r"search=(\w+)", GUIDE))
+    assert presets <= set(re.findall(r"search=(\w+)", GUIDE))
     assert set(re.findall(r"^- `(\w+)`: ", GUIDE, re.MULTILINE)) == set(TRANSFORMS) - {"none"}
-    for name in STRATEGY_NAMES:
+    for name in STRATEGIES:
         assert name in GUIDE
 
 
@@ -122,4 +111,4 @@ def test_presets_have_the_sizes_that_the_guide_gives():
     "path", sorted(set(re.findall(r"`((?:reward_synth|benchmarks)/[\w/.]+)`", GUIDE)))
 )
 def test_files_that_are_named_exist(path):
-    assert (ROOT / path).exists() or "half_new" in path
+    assert (ROOT / path).exists()

@@ -6,11 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from reward_synth.errors import ConfigError
 from reward_synth.feedback.scores import Score
 from reward_synth.propose.operators import Operator
 from reward_synth.search.archive import Archive
-from reward_synth.search.config import STRATEGY_NAMES, SearchSettings
-from reward_synth.search.strategies import STRATEGIES
+from reward_synth.search.config import RunConfig, SearchSettings
+from reward_synth.search.strategies import STRATEGIES, strategy_of
 from reward_synth.train.race import Standing
 from tests.search.archives import archive, candidate
 
@@ -27,10 +28,6 @@ def parents(found):
 
 def with_peak(one, peak):
     return replace(one, score=replace(one.score, peak=peak))
-
-
-def test_the_settings_know_the_names():
-    assert set(STRATEGY_NAMES) == set(STRATEGIES)
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
@@ -137,3 +134,46 @@ def test_where_trainings_end_alike_none_is_repeated():
 def test_who_stands_out():
     found = lineages([(0, i, 0, float(i) if i < 4 else None) for i in range(8)])
     assert [c.id for c in found.candidates if found.stands_out(c)] == ["g00c02", "g00c03"]
+
+
+MODULES = {
+    "fine": "from reward_synth.search.strategies.iid import Iid as Mine",
+    "empty": "",
+    "no_class": "def Mine(): ...",
+    "no_strategy": "class Mine:\n    def best(self, archive): ...",
+    "wants": "from reward_synth.search.strategies.eureka import Eureka as Mine",
+    "needs": "import a_package_that_nobody_has",
+    "broken": "1 / 0",
+    "asks": "from reward_synth.search.strategies.icpl import Icpl as Mine",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("nowhere:Mine", "no module nowhere. Put the folder"),
+        ("needs:Mine", "no module a_package_that_nobody_has"),
+        ("broken:Mine", "broken cannot be imported: ZeroDivisionError: division by zero."),
+        ("empty:Mine", "empty has no class Mine."),
+        ("no_class:Mine", "something else than a class in Mine"),
+        ("no_strategy:Mine", "Mine is no strategy, for it has no blind and no briefs"),
+        ("wants:Mine", "made without arguments: TypeError"),
+        ("asks:Mine", "search.strategy=asks:Mine goes by preferences"),
+        (":", "search.strategy=:"),
+        ("evolv", "Did you mean 'evolve'?"),
+    ],
+)
+def test_what_is_no_strategy_is_said_in_one_line(tmp_path, monkeypatch, name, words):
+    for module, source in MODULES.items():
+        (tmp_path / f"{module}.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    RunConfig(search=SearchSettings(strategy="fine:Mine")).check()
+    with pytest.raises(ConfigError) as caught:
+        RunConfig(search=SearchSettings(strategy=name)).check()
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_strategy_of_ones_own_is_a_class_by_its_place():
+    own = strategy_of("reward_synth.search.strategies.iid:Iid")
+    assert own == STRATEGIES["iid"]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from reward_synth.gym.resolve import program
+from reward_synth.report.build import build_report
 from reward_synth.reward.rewards import Reward
 from reward_synth.reward.transitions import measure
 from reward_synth.rollout.episodes import Rollouts
@@ -20,9 +21,10 @@ from reward_synth.search.config import (
 )
 from reward_synth.search.loop import start
 from reward_synth.search.store import Store
-from reward_synth.search.transforms import as_trained, caps_of
+from reward_synth.search.transforms import as_trained, caps_of, composition
 from reward_synth.task import load_task
 from reward_synth.train.config import PPOConfig
+from reward_synth.train.population import Member
 from tests.search.test_loop import Ear
 
 
@@ -70,6 +72,15 @@ def test_candidates_are_trained_and_judged_on_the_transformed_reward(finished, t
         np.testing.assert_allclose(np.swapaxes(rollouts.terms, 0, 1)[happened], terms, atol=1e-5)
 
 
+def test_the_report_says_what_was_trained_on(finished):
+    folder, best = finished
+    assert "preferred to 128 reference steps, from 0 to 1" in best.composition
+    page = build_report(folder).read_text(encoding="utf-8")
+    with Store.read(folder) as store:
+        trained = [c for c in store.candidates() if c.composition]
+    assert page.count(best.composition) == len(trained) + 1  # once more, beside the winner
+
+
 def test_published_rewards_are_compared_as_they_were_published(finished, task):
     folder, _ = finished
     expert = Rollouts.load(folder / "final" / "expert" / "seed_0" / "rollout.npz")
@@ -106,6 +117,12 @@ def test_caps_come_from_trainings_of_earlier_generations(finished, config, task,
     caps = caps_of(child, reward, capped, task, tmp_path)
     assert caps is not None
     np.testing.assert_allclose(caps.limits, 1.0, atol=0.1)
+    words = composition(Member(reward, 0, caps))
+    assert words.startswith("A term is not paid for beyond a mean per step of ")
+    assert all(
+        f"{name} {limit:.3g}" in words for name, limit in zip(best.terms, caps.limits, strict=True)
+    )
+    assert composition(Member(reward, 0)) == ""
     assert caps_of(child, reward, config, task, tmp_path) is None
     first = replace(best, generation=0)
     assert caps_of(first, reward, capped, task, tmp_path) is None

@@ -247,12 +247,7 @@ function heard(record, found) {
     undoing.delete(record.id);
   }
   if (outbox.waiting.length) return;
-  if (!asked) {
-    show(turn?.asked ?? null);
-    if (record.kind === "skip" && asked && sameSet(asked.clips, record.shown)) {
-      say("Skipped, but the run cannot do without this one.");
-    }
-  }
+  if (!asked) show(turn?.asked ?? null);
   if (asked && !ahead) lookAhead();
 }
 
@@ -341,7 +336,6 @@ function say(text) {
 
 const ids = (clips) => clips.map((clip) => (clip.clip ?? clip).candidate);
 const same = (one, other) => one.kind === other.kind && `${ids(one.clips)}` === `${ids(other.clips)}`;
-const sameSet = (one, other) => `${ids(one).sort()}` === `${ids(other).sort()}`;
 
 // ---- hands
 

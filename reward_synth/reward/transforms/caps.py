@@ -1,10 +1,10 @@
 """Caps on terms: more of a term than was ever good for fitness is not paid for.
 
 Moskovitz et al. (2023), "Confronting Reward Model Overoptimization with Constrained RLHF",
-find for each component of a reward a proxy point, theta_i, beyond which more of it brings no
-more of what it stands for, and train under the constraints E[term_i] <= theta_i. The
-Lagrangian, max_policy min_mu>=0 E[r] - sum_i mu_i (E[term_i] - theta_i), is solved by PPO for
-the policy and a projected gradient step for each multiplier after each update:
+arXiv:2310.04373, find for each component of a reward a proxy point, theta_i, beyond which more of
+it brings no more of what it stands for, and train under the constraints E[term_i] <= theta_i. The
+Lagrangian, max_policy min_mu>=0 E[r] - sum_i mu_i (E[term_i] - theta_i), is solved by PPO for the
+policy and a projected gradient step for each multiplier after each update:
 
     r'(s, a, s') = r(s, a, s') - sum_i mu_i term_i(s, a, s')
     mu_i <- clip(mu_i + rate * (mean term_i - theta_i) / span_i, 0, 1)
@@ -35,7 +35,7 @@ from reward_synth.reward.transitions import Transitions, measure
 _RATE = 0.5
 _FEWEST_POINTS = 12
 _FEWEST_ON_A_SIDE = 4
-_EVIDENCE = 10.0  # "very strong", Kass & Raftery (1995), "Bayes Factors", table in section 3.2
+_EVIDENCE = 10.0  # "very strong", Kass & Raftery (1995), "Bayes Factors"
 _JOINTS = 50  # quantiles at which lines are tried to be broken
 _STILL_RISING = 0.1  # of the slope before
 _SAME = 1e-3  # how exactly two terms must be proportional to be the same
@@ -77,6 +77,15 @@ class Caps:
         """Return the multipliers of the terms that are capped, by the terms' names."""
         of_all = zip(terms, multipliers, self.limits, strict=True)
         return {name: float(mu) for name, mu, limit in of_all if np.isfinite(limit)}
+
+    def words(self, terms: Sequence[str]) -> str:
+        """Return a sentence on what is not paid for, with the terms' names."""
+        limits = ", ".join(
+            f"{name} {limit:.3g}"
+            for name, limit in zip(terms, self.limits, strict=True)
+            if np.isfinite(limit)
+        )
+        return f"A term is not paid for beyond a mean per step of {limits}."
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """A reward as progress times penalties: violations are not outweighed, they devalue progress.
 
-Jaeger et al. (2025), "CaRL: Learning Scalable Planning Policies with Simple Rewards", pay a car
+Jaeger et al. (2025), "CaRL: Learning Scalable Planning Policies with Simple Rewards",
+arXiv:2504.17838, pay a car
 
     r = RC * prod_i p_i - T
 
@@ -30,6 +31,7 @@ total is not the sum of its terms is composed already, and left as it is.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import jax
@@ -79,7 +81,20 @@ def carl(reward: Reward, references: Transitions) -> Reward:
         paid = jnp.maximum(progress, 0.0) * factors.prod(-1) + jnp.minimum(progress, 0.0)
         return paid, terms
 
-    return Reward(reward.terms, reward.weights, jax.jit(function), reward.looks)
+    return Reward(
+        reward.terms, reward.weights, jax.jit(function), reward.looks, _words(reward.terms, found)
+    )
+
+
+def _words(terms: Sequence[str], roles: Roles) -> str:
+    """Return a sentence on what is paid for."""
+    of_both = list(zip(terms, roles.penalty, strict=True))
+    progress = ", ".join(name for name, penalty in of_both if not penalty) or "1"
+    penalties = ", ".join(name for name, penalty in of_both if penalty)
+    return (
+        f"A step pays its progress ({progress}) times exp(penalty / {roles.scale:.3g}) for each "
+        f"penalty ({penalties}), in place of their sum."
+    )
 
 
 def roles(values: np.ndarray, terms: np.ndarray) -> Roles | None:

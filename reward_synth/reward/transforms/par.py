@@ -1,7 +1,7 @@
 """A reward as how much better a step is than reference steps: bounded, so that no hole pays much.
 
-Fu et al. (2025), "Reward Shaping to Mitigate Reward Hacking in RLHF", call it Preference As
-Reward. For a response y to a prompt x, a reward model r and M reference responses,
+Fu et al. (2025), "Reward Shaping to Mitigate Reward Hacking in RLHF", arXiv:2502.18770, call it
+Preference As Reward. For a response y to a prompt x, a reward model r and M reference responses,
 
     r'(x, y) = 1/M sum_m sigmoid(r(x, y) - r(x, y_m)),
 
@@ -61,7 +61,11 @@ def par(reward: Reward, references: Transitions) -> Reward:
         steps = len(state)
         return preference(values[:steps], values[steps:]), terms[:steps]
 
-    return Reward(reward.terms, reward.weights, jax.jit(function), reward.looks)
+    composition = (
+        f"A step pays how probably it is preferred to {len(references)} reference steps, from 0 "
+        "to 1: the mean of sigmoid((r - reference) / spread), r being what the program pays."
+    )
+    return Reward(reward.terms, reward.weights, jax.jit(function), reward.looks, composition)
 
 
 def preference(values: jax.Array, references: jax.Array) -> jax.Array:

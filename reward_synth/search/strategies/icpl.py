@@ -11,12 +11,12 @@ from typing import ClassVar
 import numpy as np
 
 from reward_synth.feedback.annotations import Kind, Question
-from reward_synth.propose.differences import difference
 from reward_synth.propose.operators import Manner, Operator
 from reward_synth.propose.proposer import Brief
 from reward_synth.search.archive import Archive
 from reward_synth.search.briefing import unscored_parent
 from reward_synth.search.candidate import Candidate
+from reward_synth.search.changes import difference
 from reward_synth.search.config import SearchSettings
 
 
@@ -37,7 +37,9 @@ class Icpl:
       compared with the best of those before, and nobody else decides.
 
     Where several people have answered the same question, most of them decide, and the first of
-    them where they are even.
+    them where they are even. A question that is skipped is left out, and is not asked again:
+    without a best, the generation is as if it had not been, and the next is written from what
+    the last one was; without a worst, from the best alone; between bests, the earlier stays.
     """
 
     blind: ClassVar[bool] = True
@@ -62,9 +64,15 @@ class Icpl:
         return (brief,) * settings.candidates
 
     def best(self, archive: Archive) -> Candidate | None:
-        """Return the best of the generations' best; see ``Strategy.best``."""
-        champions = [one.champion for one in _rounds(archive) if one.champion]
-        return archive[champions[-1]] if champions else None
+        """Return the best of the generations' best; see ``Strategy.best``.
+
+        Where nobody has named any, though all was asked, it is the first that was trained.
+        """
+        rounds = list(_rounds(archive))
+        champions = [one.champion for one in rounds if one.champion]
+        if champions:
+            return archive[champions[-1]]
+        return None if any(one.open for one in rounds) else next(iter(archive.scored), None)
 
     def question(self, archive: Archive) -> Question | None:
         """See ``Asking.question``."""
@@ -72,11 +80,9 @@ class Icpl:
 
     def due(self, archive: Archive) -> int:
         """See ``Asking.due``."""
-        count = len(archive.scored_in(archive.generations - 1))
-        earlier = archive.last_scored >= 0 and any(
-            c.generation < archive.generations - 1 for c in archive.scored
-        )
-        return max(2 * count - 3, 0) + (earlier if count else 0)
+        if not archive.scored_in(archive.generations - 1):
+            return 0
+        return list(_rounds(archive))[-1].due
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +92,14 @@ class _Round:
     Attributes:
       best, worst: ids; "" while nobody has said, and where there is but one there is no worst.
       champion: the best of all generations so far.
+      due: comparisons that its answers come down to, in all, without those that were left out.
       open: what is still to be answered.
     """
 
-    best: str = ""
-    worst: str = ""
-    champion: str = ""
+    best: str
+    worst: str
+    champion: str
+    due: int
     open: Question | None = None
 
 
@@ -102,31 +110,37 @@ def _rounds(archive: Archive) -> Iterator[_Round]:
         ids = tuple(c.id for c in archive.scored_in(generation))
         if not ids:
             continue
+        due = max(2 * len(ids) - 3, 0) + bool(champion)
         best = ids[0] if len(ids) == 1 else _named(archive, Question(Kind.BEST, ids))
         if best is None:
-            yield _Round(champion=champion, open=Question(Kind.BEST, ids))
+            yield _Round("", "", champion, due, Question(Kind.BEST, ids))
             return
+        if not best:
+            yield _Round("", "", champion, 0)
+            continue
         others = tuple(id for id in ids if id != best)
         worst = (
             _named(archive, Question(Kind.WORST, others)) if len(others) > 1 else "".join(others)
         )
         if worst is None:
-            yield _Round(best, "", champion, Question(Kind.WORST, others))
+            yield _Round(best, "", champion, due, Question(Kind.WORST, others))
             return
+        if not worst and others:
+            due -= len(others) - 1
         between = Question(Kind.PAIR, (champion, best))
         winner = _named(archive, between) if champion else best
         if winner is None:
-            yield _Round(best, worst, champion, between)
+            yield _Round(best, worst, champion, due, between)
             return
         champion = winner or champion  # neither is better: the earlier stays
-        yield _Round(best, worst, champion)
+        yield _Round(best, worst, champion, due)
 
 
 def _named(archive: Archive, question: Question) -> str | None:
-    """Return the id that most have named, None without an answer.
+    """Return the id that most have named, "" for none of them, None while nobody has answered.
 
-    A pair that is equal, or that all skip, has the answer "". Where all skip the best or the
-    worst of some, it is the first of them.
+    None of them is better where a pair is equal, and where the question was skipped and nobody
+    has answered it.
     """
     wanted = set(question.candidates)
     about = [
@@ -137,9 +151,7 @@ def _named(archive: Archive, question: Question) -> str | None:
     answers = ["".join(said.answer) for said in about if said.kind is question.kind]
     if answers:
         return Counter(answers).most_common(1)[0][0]
-    if any(said.kind is Kind.SKIP for said in about):
-        return "" if question.kind is Kind.PAIR else question.candidates[0]
-    return None
+    return "" if any(said.kind is Kind.SKIP for said in about) else None
 
 
 def _differences(good: Sequence[Candidate]) -> tuple[str, ...]:

@@ -52,6 +52,7 @@ def test_a_phone_needs_no_scrolling_to_answer(tmp_path, open_page, candidates):
             assert box["height"] >= 32
         page.tap("#answers .choice >> nth=0")
         settle(page)
+        page.close()  # before its server
     assert len(said(run)) == 1
 
 

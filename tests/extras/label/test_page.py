@@ -140,10 +140,26 @@ def test_the_best_of_six_and_then_the_worst(tmp_path, open_page):
         page.click("text=E is the worst")
         page.wait_for_selector("#nothing:visible")
         settle(page)
+        page.close()  # before its server
     assert [(one.kind, one.answer) for one in said(run)] == [
         (Kind.BEST, (best[2],)),
         (Kind.WORST, (worst[4],)),
     ]
+
+
+def test_what_is_skipped_is_not_asked_again_and_can_be_taken_back(tmp_path, open_page):
+    run = begin(tmp_path / "run", 6, strategy="icpl")
+    with served(run) as address:
+        page = open_page(address)
+        assert page.inner_text("#question") == "Which does it best?"
+        page.keyboard.press("s")
+        until(page, "document.querySelector('#question').textContent.startsWith('Nothing to ask')")
+        settle(page)
+        assert [one.kind for one in said(run)] == [Kind.SKIP]
+        page.keyboard.press("u")
+        ready(page)
+        assert page.inner_text("#question") == "Which does it best?"
+        page.close()  # before its server
 
 
 # ---- going away and coming back
@@ -313,6 +329,7 @@ def test_after_the_search_people_are_told_that_it_has_ended(tmp_path, open_page)
         assert "The search has ended." in page.inner_text("#progress")
         page.keyboard.press("ArrowLeft")
         page.wait_for_selector("text=You have compared all that there is.")
+        page.close()  # before its server
 
 
 def test_enough_is_said_by_a_click(address, run, open_page):
@@ -330,6 +347,7 @@ def test_a_run_that_has_trained_nothing_yet_says_so(tmp_path, open_page):
         assert page.inner_text("#question") == "Nothing to show yet"
         generation(run, 1, 3)
         ready(page)
+        page.close()  # before its server
 
 
 @pytest.mark.parametrize("content", [None, b"no video", film(0)[:300] + bytes(9000)])
@@ -372,6 +390,7 @@ def test_two_hundred_pairs_do_not_grow_slow(tmp_path, open_page):
         first, last = sorted(times[:20])[10], sorted(times[-20:])[10]
         assert last < 4 * first + 0.2
         assert page.evaluate("document.querySelectorAll('*').length") < 1000
+        page.close()  # before its server
     kept = said(run)
     assert len(kept) == len({one.id for one in kept}) == 200
     assert len({frozenset(one.candidates) for one in kept}) == 200

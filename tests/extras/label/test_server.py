@@ -12,8 +12,10 @@ import httpx2
 import pytest
 
 from reward_synth.feedback.annotations import Kind, standing
+from reward_synth.feedback.journal import Journal
 from reward_synth.label.guard import Doors
 from reward_synth.records import RewardProgram
+from reward_synth.report.build import build_report
 from reward_synth.search.store import Store
 from tests.extras.label.serving import served
 from tests.label.labelled_run import begin, film, generation, said
@@ -318,6 +320,35 @@ def test_who_has_said_what_is_told(client, run):
     assert "100% of 6" in text
     assert "alpha 1.00" in text
     assert len(standing(said(run))) == 12
+
+
+def test_a_judge_is_compared_with_people(client, run):
+    """Ada and Bob like the smaller id better; the model does in all of the pairs but one."""
+    for number in range(6):
+        for who in ("Ada", "Bob"):
+            given = record(client, who, id=f"{ID}{who}{number}")
+            ahead = min(given["shown"], key=lambda clip: clip["candidate"])
+            client.post("/say", json={**given, "answer": [ahead["candidate"]]})
+    ours = [one for one in said(run) if one.who == "Ada"]
+    judged = [
+        replace(
+            one,
+            who="gpt-judge",
+            prompt="0" * 64,
+            id="",
+            answer=(min(one.candidates) if number else max(one.candidates),),
+        )
+        for number, one in enumerate(ours)
+    ]
+    with Journal.open(run) as journal:
+        journal.append(judged)
+    text = client.get("/people", params={"who": "Ada"}).text
+    assert "gpt-judge judges as people do in 5 of 6 pairs that both judged: 83%" in text
+    assert "95% interval [44%, 97%]" in text
+    assert "People among themselves: 100% alike on 6 pairs" in text
+    page = build_report(run).read_text()
+    assert "gpt-judge judges as people do in 5 of 6 pairs" in page
+    assert "Choices: 6 by Ada, 6 by Bob, 6 by gpt-judge." in page
 
 
 def test_whoever_contradicts_themselves_is_kept_and_told(client, run):

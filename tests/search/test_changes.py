@@ -1,6 +1,6 @@
 """What changed between two programs."""
 
-from reward_synth.propose.differences import difference
+from reward_synth.search.changes import difference
 from tests.search.archives import program
 
 
@@ -13,12 +13,14 @@ def test_weights_by_name_then_lines():
     assert not any("return sum" in line for line in lines)
 
 
-def test_nothing_is_different():
-    assert difference(program({"a": 1.0}), program({"a": 1.0})) == ""
+def test_nothing_is_different_but_for_words():
+    one = program({"a": 1.0})
+    assert difference(one, one) == ""
+    assert difference(one, program({"a": 1.0}, docstring="Other words.")) == ""
 
 
 def test_long_ones_are_cut():
     many = program({f"w{i}": 1.0 for i in range(30)})
     one = many.__class__("\n".join(f"x{i} = 1" for i in range(90)), "", ())
-    assert difference(one, many).splitlines()[-1].startswith("(and ")
+    assert difference(one, many).splitlines()[-1].startswith("... and ")
     assert len(difference(one, many).splitlines()) == 30 + 40 + 1
