@@ -44,6 +44,25 @@ class Segments:
         return cls(*(np.concatenate([getattr(p, name) for p in parts]) for name in cls.__slots__))
 
 
+def strewn(rollouts: Rollouts, episode: int, count: int) -> Segments:
+    """Return an episode as one segment: ``count`` of its steps, evenly strewn over all of it.
+
+    A sum over them stands for the mean over the episode, however long that was.
+
+    Args:
+      rollouts: of one policy.
+      episode: which of them.
+      count: L. Of shorter episodes steps are repeated.
+    """
+    steps = np.linspace(0, rollouts.length[episode] - 1, count).round().astype(int)
+    return Segments(
+        state=rollouts.state[steps, episode][None],
+        action=rollouts.action[steps, episode][None],
+        next_state=rollouts.state[steps + 1, episode][None],
+        fitness=rollouts.fitness[steps, episode].sum(keepdims=True),
+    )
+
+
 def cut(rollouts: Rollouts, length: int, count: int, rng: np.random.Generator) -> Segments:
     """Draw ``count`` segments, any two different; fewer if the episodes do not hold so many.
 

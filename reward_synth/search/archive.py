@@ -31,6 +31,7 @@ class Archive:
       models: the proposer's, by name; a brief refers to them by their places.
       said: what holds of what people, models and teachers have said.
       remarks: what their words come down to, by candidate; under "" what is about all.
+      fits: weights under which rewards agree better with what was said, by candidate.
       by_fitness: whether the fitness is known.
       rank_for: whose taste decides; None for everybody's.
       preferred: what is preferred, as far as anybody has said.
@@ -45,6 +46,7 @@ class Archive:
     models: tuple[str, ...] = ()
     said: tuple[Annotation, ...] = ()
     remarks: Mapping[str, str] = field(default_factory=dict)
+    fits: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     by_fitness: bool = True
     rank_for: str | None = None
     preferred: Ranking = field(init=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -118,7 +119,7 @@ def archive_of(
     """
     heard = _heard(store, generations)
     said = store.journal.read(upto=heard["upto"])
-    return _archive(store, config, generations, said, heard["remarks"], models)
+    return _archive(store, config, generations, said, heard, models)
 
 
 def inquiry(store: Store, *more: Annotation) -> Inquiry | None:
@@ -157,7 +158,7 @@ def inquiry_after(
 def _heard(store: Store, generations: int) -> dict[str, Any]:
     """Return what was heard after the last of the first so many generations that was heard of."""
     jobs = (store.job(hearing(number)) for number in reversed(range(generations)))
-    return next((job for job in jobs if job is not None), {"upto": 0, "remarks": {}})
+    return next((job for job in jobs if job is not None), {"upto": 0})
 
 
 def _archive(
@@ -165,7 +166,7 @@ def _archive(
     config: RunConfig,
     generations: int,
     said: Sequence[Annotation],
-    remarks: Mapping[str, str] | None = None,
+    heard: Mapping[str, Any] = MappingProxyType({}),
     models: tuple[str, ...] = (),
 ) -> Archive:
     known = tuple(c for c in store.candidates() if c.generation < generations)
@@ -174,7 +175,8 @@ def _archive(
         generations,
         models,
         said=standing(said),
-        remarks=remarks or {},
+        remarks=heard.get("remarks", {}),
+        fits={id: tuple(weights) for id, weights in heard.get("fits", {}).items()},
         by_fitness=config.feedback.fitness,
         rank_for=config.feedback.rank_for,
     )

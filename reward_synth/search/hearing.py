@@ -87,8 +87,18 @@ class Hearing:
         said = standing(self.store.journal.read(upto=upto))
         scored = [c for c in self.store.candidates() if c.score is not None]
         told = self.safely(lambda: self.training.remarks(said, scored))
+        leaders = self._to_fit(generation)
+        fits = self.safely(lambda: self.training.fits(said, scored, leaders)) if leaders else {}
         spent = Spent(seconds=0.0 if source == "people" else time.monotonic() - began)
-        self.store.finish_job(job, {"upto": upto, "remarks": told}, "asking", spent)
+        heard = {"upto": upto, "remarks": told, "fits": fits}
+        self.store.finish_job(job, heard, "asking", spent)
+
+    def _to_fit(self, generation: int) -> Sequence[Candidate]:
+        """Return whose weights are fitted to what was said: the leaders', if they may be varied."""
+        search, asked = self.config.search, self._inquiry(generation)
+        if search.strategy != "evolve" or not search.fit_weights or asked is None:
+            return ()
+        return asked.archive.leaders[: search.lineages]
 
     def _wait(self, generation: int) -> None:
         """Wait until people have said enough."""

@@ -58,6 +58,13 @@ class Training(Protocol):
         self, said: Sequence[Annotation], candidates: Sequence[Candidate]
     ) -> dict[str, str]: ...
 
+    def fits(  # noqa: D102
+        self,
+        said: Sequence[Annotation],
+        candidates: Sequence[Candidate],
+        leaders: Sequence[Candidate],
+    ) -> dict[str, list[float]]: ...
+
     def rerun(self, candidates: Sequence[Candidate], checkpoint: str) -> Generation: ...  # noqa: D102
 
     def comparison(self, best: Candidate) -> tuple[Comparison, Spent]: ...  # noqa: D102
@@ -115,6 +122,15 @@ class TrainingProcess:
     ) -> dict[str, str]:
         """See ``Trainer.remarks``."""
         return self._call("remarks", said, candidates)
+
+    def fits(
+        self,
+        said: Sequence[Annotation],
+        candidates: Sequence[Candidate],
+        leaders: Sequence[Candidate],
+    ) -> dict[str, list[float]]:
+        """See ``Trainer.fits``."""
+        return self._call("fits", said, candidates, leaders)
 
     def rerun(self, candidates: Sequence[Candidate], checkpoint: str) -> Generation:
         """See ``Trainer.rerun``."""

@@ -27,6 +27,7 @@ from reward_synth.rollout.episodes import Rollouts, evaluate, fitness_of, violat
 from reward_synth.search.candidate import Candidate
 from reward_synth.search.config import RunConfig
 from reward_synth.search.costs import Costs, TaskFacts
+from reward_synth.search.fitting import fitted
 from reward_synth.search.listener import Comparison
 from reward_synth.search.looks import Eyes
 from reward_synth.search.preselection import preselect
@@ -204,6 +205,18 @@ class Trainer:
         about = {id for one in said for id in one.candidates}
         traces = {c.id: self._trace(c) for c in candidates if c.id in about}
         return remarks(said, traces)
+
+    def fits(
+        self,
+        said: Sequence[Annotation],
+        candidates: Sequence[Candidate],
+        leaders: Sequence[Candidate],
+    ) -> dict[str, list[float]]:
+        """Fit the leaders' weights to what was said of scored candidates; see ``fitted``."""
+        about = {id for one in said for id in one.candidates}
+        rewards = {c.id: r for c in leaders if isinstance(r := self._reward(c), Reward)}
+        seen = {c.id: self.screening.rollouts(c) for c in candidates if c.id in about}
+        return fitted(rewards, seen, said)
 
     def _trace(self, candidate: Candidate) -> Trace:
         """Return the terms over the episode that its video shows."""

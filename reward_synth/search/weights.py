@@ -1,4 +1,8 @@
-"""Numbers in WEIGHTS, searched without a proposer: an evolution strategy on their logarithms."""
+"""Numbers in WEIGHTS, searched without a proposer: an evolution strategy on their logarithms.
+
+Where somebody has said which policies are better, the first to be tried are those under which the
+reward says the same.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +25,7 @@ _SELECTED = 0.3  # share of the trials that are recombined
 _FEWEST = 5  # trials before there is anything to recombine
 _NEIGHBOURHOOD = 0.6  # trials that are so far apart, in logarithms, tell of each other
 _PULL = 0.5  # trials that the mean of all counts as, wherever one looks
+_SAME = 0.01  # logarithms that are so close are the same number, to three digits
 _RANGE = (1e-30, 1e30)  # programs compute in float32
 
 
@@ -44,6 +49,7 @@ def next_weights(
 ) -> tuple[Weights, ...]:
     """Draw ``count`` times weights for the parent's program, from what was tried with it.
 
+    If there is a fit to preferences (``Archive.fits``) that was not tried, the first is that one.
     What was tried is every scored candidate whose program differs from the parent's in its
     numbers alone. Signs stay, zeros too. Weights are run-time inputs: a generation of them is
     one training job and nothing is compiled again.
@@ -64,7 +70,14 @@ def next_weights(
         for c in archive.scored
         if _kin(c) == kin
     ]
-    drawn = draw(trials, start, neutral, count, rng)
+    drawn = list(draw(trials, start, neutral, count, rng))
+    fit = archive.fits.get(parent.id)
+    if fit is not None:
+        told = dict(zip((name for name, _ in table), fit, strict=True))
+        wanted = np.log([abs(told[name]) for name in varied])
+        tried = [_logs(c, varied) for c in archive.candidates if c.program and _kin(c) == kin]
+        if not any(np.allclose(wanted, logs, atol=_SAME) for logs in tried):
+            drawn[0] = wanted
     return tuple(_table(table, dict(zip(varied, logs, strict=True))) for logs in drawn)
 
 

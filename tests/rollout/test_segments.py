@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from reward_synth.rollout.episodes import Rollouts
-from reward_synth.rollout.segments import Segments, cut
+from reward_synth.rollout.segments import Segments, cut, strewn
 
 LENGTHS = np.array([10, 3, 6])
 
@@ -69,3 +69,13 @@ def test_joined_and_flat():
     assert len(joined) == 4
     assert begins(joined) == begins(parts[0]) + begins(parts[1])
     assert np.array_equal(joined.transitions.state[3:6], joined.state[1])
+
+
+def test_an_episode_is_strewn_over_a_segment_whatever_its_length():
+    whole, short = strewn(rollouts(), 0, 5), strewn(rollouts(), 1, 5)
+    assert whole.state[0, :, 0].tolist() == [0, 2, 4, 7, 9]  # of 0 to 9
+    assert short.state[0, :, 0].tolist() == [100, 100, 101, 102, 102]
+    for one in (whole, short):
+        assert np.array_equal(one.next_state, one.state + 1)
+        assert (one.action == 1.0).all()
+        assert np.array_equal(one.fitness, (one.next_state % 100).sum((1, 2)))
