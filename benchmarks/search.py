@@ -1,6 +1,6 @@
 """Search strategies at equal budgets: tasks x strategies x independent searches.
 
-    .venv/bin/python benchmarks/search.py [--tasks hopper pusher] [--strategies evolve iid]
+    .venv/bin/python -m benchmarks.search [--tasks hopper pusher] [--strategies evolve iid]
         [--ablations] [--searches 5] [--trainings 20] [--llm offline] [--processes 2]
         [--work outputs/search] [--output benchmarks/results/search.jsonl]
 
@@ -18,14 +18,12 @@ python -m benchmarks.search_tables.
 """
 
 import argparse
-import json
-import multiprocessing
-import os
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
+from benchmarks.cells import work_off
 from reward_synth.run_folder import is_run
 from reward_synth.search.candidate import audits, finishes
 from reward_synth.search.config import (
@@ -38,6 +36,7 @@ from reward_synth.search.config import (
 )
 from reward_synth.search.listener import Silence
 from reward_synth.search.store import INCUMBENT, Store
+from reward_synth.train.config import PPOConfig
 
 # Environment steps of one training: as few as let rewards matter as much as luck, where that can
 # be paid for (docs/log.md). On reacher the expert is no better than the sparse reward.
@@ -167,24 +166,31 @@ def search(cell: Cell, folder: Path) -> None:
 
 def train_again(cell: Cell, folder: Path, ids: list[str]) -> dict[str, list[float]]:
     """Train each of the candidates with fresh seeds; return their held-out fitness."""
-    from reward_synth.reward.rewards import Reward, traced_reward
-    from reward_synth.search.proposals import load_traced
-    from reward_synth.task import load_task
-
-    task = load_task(cell.task)
-    with Store.read(folder) as store:
-        candidates = {c.id: c for c in store.candidates()}
     members = []
-    for id in ids:
-        reward = traced_reward(load_traced(candidates[id], folder), task)
-        assert isinstance(reward, Reward)
+    for id, reward in found_rewards(cell.task, folder, ids).items():
         count = HELD_OUT if id == ids[-1] else 1
         members += [(id, reward, seed) for seed in range(count)]
-    fitness = held_out_fitness(cell, folder / "held_out", [m[1:] for m in members])
+    fitness = held_out_fitness(cell.task, cell.steps, folder / "held_out", [m[1:] for m in members])
     result: dict[str, list[float]] = {id: [] for id in ids}
     for (id, _, _), value in zip(members, fitness, strict=True):
         result[id].append(value)
     return result
+
+
+def found_rewards(task: str, folder: Path, ids: list[str]) -> dict:
+    """Return the rewards of a search's candidates, by their ids."""
+    from reward_synth.reward.rewards import Reward, traced_reward
+    from reward_synth.search.proposals import load_traced
+    from reward_synth.task import load_task
+
+    with Store.read(folder) as store:
+        candidates = {c.id: c for c in store.candidates()}
+    rewards = {}
+    for id in ids:
+        reward = traced_reward(load_traced(candidates[id], folder), load_task(task))
+        assert isinstance(reward, Reward)
+        rewards[id] = reward
+    return rewards
 
 
 def reference(cell: Cell, work: Path) -> dict:
@@ -195,27 +201,29 @@ def reference(cell: Cell, work: Path) -> dict:
     task = load_task(cell.task)
     reward = expert_reward(task) if cell.strategy == "expert" else sparse_reward(task)
     members = [(reward, seed) for seed in range(REFERENCE_SEEDS)]
-    return {"key": cell.key, "held_out": held_out_fitness(cell, cell.folder(work), members)}
+    fitness = held_out_fitness(cell.task, cell.steps, cell.folder(work), members)
+    return {"key": cell.key, "held_out": fitness}
 
 
-def held_out_fitness(cell: Cell, folder: Path, members: list) -> list[float]:
+def held_out_fitness(
+    name: str, steps: int, folder: Path, members: list, config: PPOConfig | None = None
+) -> list[float]:
     """Train (reward, seed) pairs from scratch; return the mean fitness of each one's episodes."""
     from reward_synth.records import Rejection
     from reward_synth.rollout.episodes import evaluate
     from reward_synth.task import load_task
-    from reward_synth.train.config import PPOConfig
     from reward_synth.train.job import train
     from reward_synth.train.policy import Policy
     from reward_synth.train.population import Member
 
-    task = load_task(cell.task)
-    seeds = [1_000_000 + seed for _, seed in members]  # no search derives such small seeds
+    task = load_task(name)
+    seeds = [held_out_seed(seed) for _, seed in members]
     policies = train(
         task,
         [Member(reward, seed) for (reward, _), seed in zip(members, seeds, strict=True)],
         [folder / str(place) for place in range(len(members))],
-        PPOConfig(),
-        cell.steps,
+        config or PPOConfig(),
+        steps,
         checkpoint=folder / "checkpoint.npz",
         threads=1,
     )
@@ -232,6 +240,11 @@ def held_out_fitness(cell: Cell, folder: Path, members: list) -> list[float]:
     for k, rollout in zip(trained, rollouts, strict=True):
         fitness[k] = float(rollout.episode_fitness.mean())
     return fitness
+
+
+def held_out_seed(seed: int) -> int:
+    """Return a seed that no search has: none derives such small ones."""
+    return 1_000_000 + seed
 
 
 def cells(options: argparse.Namespace) -> Iterator[Cell]:
@@ -259,23 +272,10 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("outputs/search"))
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/search.jsonl"))
     options = parser.parse_args()
-    done = []
-    if options.output.is_file():
-        done = [json.loads(line)["key"] for line in options.output.read_text().splitlines()]
-    todo = [cell for cell in cells(options) if cell.key not in done]
-    print(f"{len(todo)} searches to do, {len(done)} done", flush=True)
-    # The two processes have a core each, which two trainings of one thread use best.
-    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(options.processes, mp_context=context) as pool:
-        futures = {pool.submit(run_cell, cell, options.work): cell for cell in todo}
-        for future in as_completed(futures):
-            line = future.result()
-            options.output.parent.mkdir(parents=True, exist_ok=True)
-            with options.output.open("a") as file:
-                file.write(json.dumps(line) + "\n")
-            last = line["points"][-1] if line.get("points") else line
-            print(*line["key"][:3], last["held_out"], flush=True)
+    run = partial(run_cell, work=options.work)
+    for line in work_off(list(cells(options)), run, options.output, options.processes):
+        last = line["points"][-1] if line.get("points") else line
+        print(*line["key"][:3], last["held_out"], flush=True)
 
 
 if __name__ == "__main__":
