@@ -1,5 +1,6 @@
 """Cells of a benchmark: worked off side by side, each a line of a file, none done twice."""
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -13,8 +14,11 @@ def read_lines(output: Path) -> list[dict]:
     """Return the lines that were finished; one that a kill has cut short is none."""
     if not output.is_file():
         return []
-    lines = output.read_text().splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("}\n")]  # a torn one has none
+    found = []
+    for text in output.read_text().splitlines():
+        with contextlib.suppress(json.JSONDecodeError):
+            found.append(json.loads(text))
+    return found
 
 
 def append(output: Path, line: dict) -> None:

@@ -260,7 +260,8 @@ def _descend(
         return optax.apply_updates(parameters, updates), optimizer
 
     def step(carry: Any, places: jax.Array) -> Any:
-        return jax.vmap(one)(*carry, places), None
+        parameters, optimizer = carry
+        return jax.vmap(one)(parameters, optimizer, places), None
 
     return jax.lax.scan(step, (parameters, optimizer), order)[0]
 

@@ -176,7 +176,7 @@ def test_what_is_done_is_not_done_again(tmp_path: Path):
     work = partial(counted, folder=folder)
     assert len(list(work_off(some[:2], work, output, 1))) == 2
     with output.open("a") as file:
-        file.write('{"key": ["hopper", "expert", 0, 2')  # a kill
+        file.write('{"key": ["hopper", "expert", 0, 2], "points": [{}')  # a kill
     assert len(read_lines(output)) == 2
     assert [line["key"][3] for line in work_off(some, work, output, 1)] == [2]
     assert list(work_off(some, work, output, 1)) == []
