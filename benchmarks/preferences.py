@@ -37,6 +37,7 @@ from pathlib import Path
 
 from benchmarks.cells import work_off
 from benchmarks.search import EPISODES, found_rewards, held_out_fitness, held_out_seed
+from reward_synth.run_folder import is_run
 from reward_synth.search.config import (
     FeedbackSettings,
     FinalSettings,
@@ -118,7 +119,7 @@ def search(cell: Cell, folder: Path) -> dict:
     """Run or continue a search; train what it ends with for the steps that it has left."""
     from reward_synth.search.loop import resume, start
 
-    if (folder / "run.db").exists():
+    if is_run(folder):
         resume(folder, Silence())
     else:
         start(config_of(cell), folder, Silence())
