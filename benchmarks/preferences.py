@@ -21,7 +21,9 @@ in all, which is nearly twice the steps, and show what the program is worth as s
 The teacher is B-Pref's that makes mistakes: 10% of its answers are wrong. Its noisy one errs by
 the unit of fitness: sure of episodes of 1000 steps, it would guess between segments of 50.
 Searches have candidates compared by whole episodes, the learned reward segments, as their papers
-do. Where there is no language model, rewards are written by the offline proposer.
+do. Where there is no language model, rewards are written by the offline proposer. It reads the
+task's sentence, as a model would, and the learned reward starts from nothing: that is a difference
+between the methods, and worth more than many answers.
 
 A line of the output is an arm with one seed; one that is there is not computed again, and a search
 that was stopped goes on: after Ctrl-C give the same command again. Tables and plot:

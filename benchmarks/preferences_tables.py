@@ -181,7 +181,8 @@ def main() -> None:
     rng = np.random.default_rng(0)
     text = (
         "# What answers are worth\n\nFinal policies at equal environment steps, by how many "
-        "comparisons were asked; 10% of the answers are wrong.\n\n"
+        "comparisons were asked; 10% of the answers are wrong. Searches read the task's sentence, "
+        "which the learned reward does not; `again` takes more steps than the others.\n\n"
         f"{main_table(arms, experts, rng)}\n\n"
         "Fitness: interquartile mean, 95%, and each seed's.\n\n"
         f"{task_table(arms, rng)}\n\n![fitness against queries]({options.input.stem}.png)\n\n"
