@@ -6,8 +6,19 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
+
+
+@dataclass(frozen=True)
+class Keyed:
+    """A cell: its fields, which JSON has, tell it from all others."""
+
+    @property
+    def key(self) -> list:
+        """What its line calls it."""
+        return list(astuple(self))
 
 
 def read_lines(output: Path) -> list[dict]:

@@ -37,9 +37,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from benchmarks.cells import work_off
-from benchmarks.search import EPISODES, found_rewards, held_out_fitness, held_out_seed
-from reward_synth.run_folder import is_run
+from benchmarks.cells import Keyed, work_off
+from benchmarks.search import (
+    EPISODES,
+    found_rewards,
+    held_out_fitness,
+    held_out_seed,
+    run_to_the_end,
+)
 from reward_synth.search.config import (
     FeedbackSettings,
     FinalSettings,
@@ -49,7 +54,6 @@ from reward_synth.search.config import (
     TeacherSettings,
     VideoSettings,
 )
-from reward_synth.search.listener import Silence
 from reward_synth.search.store import Store
 from reward_synth.train.config import PPOConfig
 
@@ -81,7 +85,7 @@ AGAIN = ", again"
 
 
 @dataclass(frozen=True)
-class Cell:
+class Cell(Keyed):
     """An arm with one seed."""
 
     task: str
@@ -90,10 +94,6 @@ class Cell:
     seed: int
     budget: int
     llm: str
-
-    @property
-    def key(self) -> list:
-        return [self.task, self.arm, self.queries, self.seed, self.budget, self.llm]
 
     def folder(self, work: Path) -> Path:
         arm = self.arm.replace(", ", "-")
@@ -119,12 +119,7 @@ def run_cell(cell: Cell, work: Path) -> dict:
 
 def search(cell: Cell, folder: Path) -> dict:
     """Run or continue a search; train what it ends with for the steps that it has left."""
-    from reward_synth.search.loop import resume, start
-
-    if is_run(folder):
-        resume(folder, Silence())
-    else:
-        start(config_of(cell), folder, Silence())
+    run_to_the_end(config_of(cell), folder)
     with Store.read(folder) as store:
         queries = sum(len(said.comparisons) for said in store.journal.read())
         trained = sum(candidate.score is not None for candidate in store.candidates())
@@ -220,10 +215,11 @@ def reference(cell: Cell, work: Path) -> dict:
     from reward_synth.task import load_task
 
     task = load_task(cell.task)
+    measured = task.fitness
     if cell.arm == "fitness":
 
         def pays(state, action, next_state):
-            fitness = load_task(cell.task).fitness(state, action, next_state)
+            fitness = measured(state, action, next_state)
             return fitness, {"fitness": fitness}
 
         task = replace(task, expert_reward=pays)

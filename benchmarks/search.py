@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from benchmarks.cells import work_off
+from benchmarks.cells import Keyed, work_off
 from reward_synth.run_folder import is_run
 from reward_synth.search.candidate import audits, finishes
 from reward_synth.search.config import (
@@ -83,7 +83,7 @@ EPISODES = 20
 
 
 @dataclass(frozen=True)
-class Cell:
+class Cell(Keyed):
     """One search, or the trainings of a reference."""
 
     task: str
@@ -92,10 +92,6 @@ class Cell:
     steps: int
     trainings: int
     llm: str
-
-    @property
-    def key(self) -> list:
-        return [self.task, self.strategy, self.seed, self.steps, self.trainings, self.llm]
 
     def folder(self, work: Path) -> Path:
         name = self.strategy.replace(", ", "-").replace(" ", "_")
@@ -143,8 +139,6 @@ def run_cell(cell: Cell, work: Path) -> dict:
 
 def search(cell: Cell, folder: Path) -> None:
     """Run or continue the search itself."""
-    from reward_synth.search.loop import resume, start
-
     config = RunConfig(
         task=cell.task,
         seed=cell.seed,
@@ -158,6 +152,13 @@ def search(cell: Cell, folder: Path) -> None:
         video=VideoSettings(enabled=False),
         isolate=False,  # one process compiles for all its searches
     )
+    run_to_the_end(config, folder)
+
+
+def run_to_the_end(config: RunConfig, folder: Path) -> None:
+    """Start a run, or continue it where it was stopped."""
+    from reward_synth.search.loop import resume, start
+
     if is_run(folder):
         resume(folder, Silence())
     else:
@@ -183,11 +184,12 @@ def found_rewards(task: str, folder: Path, ids: list[str]) -> dict:
     from reward_synth.search.proposals import load_traced
     from reward_synth.task import load_task
 
+    whole = load_task(task)
     with Store.read(folder) as store:
         candidates = {c.id: c for c in store.candidates()}
     rewards = {}
     for id in ids:
-        reward = traced_reward(load_traced(candidates[id], folder), load_task(task))
+        reward = traced_reward(load_traced(candidates[id], folder), whole)
         assert isinstance(reward, Reward)
         rewards[id] = reward
     return rewards

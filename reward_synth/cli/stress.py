@@ -14,7 +14,7 @@ from reward_synth.cli.outcome import shorten
 from reward_synth.cli.trained import task_of
 from reward_synth.errors import ConfigError, ExportError, RunError
 from reward_synth.files import cache_folder, write_text
-from reward_synth.rollout.finals import final_trainings
+from reward_synth.rollout.finals import median_training
 from reward_synth.run_folder import is_run
 
 if TYPE_CHECKING:
@@ -135,9 +135,8 @@ def winner(run: Path) -> Subject:
     with Store.read(run) as store:
         result, best = store.get("result"), store.get("best")
         folders = {c.id: c.folder for c in store.candidates()}
-    order = final_trainings(run) if result else []
-    if order:
-        place = order[len(order) // 2]
+    place = median_training(run) if result else None
+    if place is not None:
         number = place.name.removeprefix("seed_")
         return trained(run, place, f"the winner {result['best']}, final training {number}")
     if best is None:

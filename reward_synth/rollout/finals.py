@@ -11,8 +11,7 @@ import numpy as np
 def final_trainings(run: Path, name: str = "found") -> list[Path]:
     """Return the folders of a reward's final trainings, the least fit first.
 
-    The middle one stands for the reward: neither the luckiest nor the unluckiest. A training
-    that failed, or whose files are gone, is not among them.
+    A training that failed, or whose files are gone, is not among them.
 
     Args:
       run: the run folder.
@@ -24,6 +23,15 @@ def final_trainings(run: Path, name: str = "found") -> list[Path]:
         if (rollout := policy.with_name("rollout.npz")).is_file()
     }
     return sorted(fitness, key=lambda folder: (fitness[folder], folder.name))
+
+
+def median_training(run: Path, name: str = "found") -> Path | None:
+    """Return the one in the middle, which stands for a reward; None if there is none.
+
+    It is neither the luckiest nor the unluckiest.
+    """
+    order = final_trainings(run, name)
+    return order[len(order) // 2] if order else None
 
 
 def _fitness(rollout: Path) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from reward_synth.records import TaskDescription
 from reward_synth.search.config import RunConfig
 from reward_synth.search.rungs import Ladder
+from reward_synth.search.strategies import strategy_of
 from reward_synth.train.race import Race
 
 EXPLORED = 16, 128  # environments of random actions, and steps of each
@@ -64,10 +65,17 @@ class Costs:
         )
 
     @property
+    def oversample(self) -> int:
+        """Proposals for each place; none to spare where nothing may be decided by fitness."""
+        search = self.config.search
+        hidden = strategy_of(search.strategy).blind or not self.config.feedback.fitness
+        return 1 if hidden else search.oversample
+
+    @property
     def exploration(self) -> int:
         """Of the random actions that rewards are screened and judged on, once in a run."""
         search = self.config.search
-        looks = search.screens or search.duplicates or search.oversample > 1
+        looks = search.screens or search.duplicates or self.oversample > 1
         return math.prod(EXPLORED) if looks else 0
 
     def race(

@@ -20,7 +20,7 @@ from reward_synth.propose.library import Example
 from reward_synth.propose.proposer import Context, Proposer
 from reward_synth.records import Stage
 from reward_synth.reward.sandbox import Sandbox
-from reward_synth.rollout.finals import final_trainings
+from reward_synth.rollout.finals import median_training
 from reward_synth.rollout.video import VideoWorker
 from reward_synth.search.archive import Archive
 from reward_synth.search.asking import archive_of
@@ -167,12 +167,12 @@ class Search:
         self._budget.check_seconds()
         archive, search = self._archive(generation), self._config.search
         seed = derive_seed(self._config.seed, "propose", generation)
-        each = self._oversample
+        each = self._costs.oversample
         wanted = replace(search, candidates=each * search.candidates)
         briefs = self._strategy.briefs(archive, wanted, np.random.default_rng(seed))
         places = self._affordable(archive, max(1, len(briefs) // each))
         briefs = briefs[: each * places]
-        screening = search.screens or search.duplicates > 0.0 or each > 1
+        screening = self._costs.exploration > 0
         if screening:
             self._explore()
         began = time.monotonic()
@@ -204,12 +204,6 @@ class Search:
             candidates,
         )
         return candidates
-
-    @property
-    def _oversample(self) -> int:
-        """Proposals for each place; none to spare where nothing may be decided by fitness."""
-        hidden = self._strategy.blind or not self._config.feedback.fitness
-        return 1 if hidden else self._config.search.oversample
 
     def _map(self, archive: Archive) -> None:
         """Keep how far rewards are from each other, for the report."""
@@ -389,8 +383,8 @@ class Search:
             self._progress.end()
         self._store.put("result", saved)
         comparison = comparison_from_json(saved)
-        orders = [final_trainings(self._store.folder, name) for name in comparison.scores]
-        typical = [order[len(order) // 2] for order in orders if order]
+        found = [median_training(self._store.folder, name) for name in comparison.scores]
+        typical = [one for one in found if one is not None]
         self._film([(one / "rollout.npz", one.with_name("rollout.mp4")) for one in typical])
         self._listener.comparison(comparison, best)
         return comparison

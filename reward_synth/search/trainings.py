@@ -195,7 +195,7 @@ class Trainer:
         later changes no answer. The task's own fitness counts, also where the search may not
         know it.
         """
-        loaded = {c.id: Rollouts.load(self.folder / c.folder / ROLLOUT) for c in candidates}
+        loaded = {c.id: self.screening.rollouts(c) for c in candidates}
         return {id: tuple(fitness_of(self.whole, r).mean(1).tolist()) for id, r in loaded.items()}
 
     def remarks(
@@ -220,7 +220,7 @@ class Trainer:
 
     def _trace(self, candidate: Candidate) -> Trace:
         """Return the terms over the episode that its video shows."""
-        rollouts = Rollouts.load(self.folder / candidate.folder / ROLLOUT)
+        rollouts = self.screening.rollouts(candidate)
         shown = rollouts.typical
         values = rollouts.terms[: rollouts.length[shown], shown]
         return Trace(candidate.terms, values, self.task.description.timestep)
