@@ -57,8 +57,11 @@ def _ask(folder: Path, options: argparse.Namespace) -> int:
         return ask_in_terminal(folder, who or named(os.environ.get("USER") or "somebody"))
     from reward_synth.label.serve import serve
 
-    print(f"Which policies of {shorten(folder)} do it better? Ctrl-C ends this.")
-    serve(folder, options.host, options.port, who, lambda address: print(address, flush=True))
+    def invite(address: str) -> None:
+        print(f"Which policies of {shorten(folder)} do it better? Ctrl-C ends this.")
+        print(address, flush=True)
+
+    serve(folder, options.host, options.port, who, invite)
     return 0
 
 

@@ -288,6 +288,21 @@ def best_of(folder: Path) -> str:
     return best.id
 
 
+def test_what_was_passed_over_is_not_called_turned_down(tmp_path):
+    with Store.open(tmp_path) as store:
+        begin(store)
+        reasons = {1: Stage.SCREEN, 2: Stage.CHOICE, 3: Stage.CHOICE}
+        store.save_candidates(
+            [candidate(0, 0, 1.0)]
+            + [candidate(0, i, rejection=Rejection(at, "so.")) for i, at in reasons.items()]
+        )
+        store.charge("0", "training", Spent(env_steps=300, seconds=20.0))
+        note_incumbent(store, 0, "g00c00", CHOSEN, env_steps=300, seconds=20.0)
+    text = " ".join(Page(tmp_path).text.split())
+    assert "1 turned down, 2 passed over for others." in text
+    assert "crosses were turned down or passed over" in text
+
+
 def test_a_search_without_races_screens_and_reruns_has_no_sections_of_them(tmp_path):
     """Eureka's: every candidate is trained once, to the end, by one author in one line."""
     with Store.open(tmp_path) as store:
