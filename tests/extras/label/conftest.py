@@ -31,14 +31,20 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
       address: of the server.
       who: the annotator; "" for nobody yet.
       faults: whether requests are made to fail, of which the browser complains.
+      routes: who answers requests in the server's place, by their address. From before the page
+        is there: a browser that is told later may let the next request through.
       context: of the browser, to share what it keeps; and other settings of a new one.
     """
     contexts, complaints, requests = [], [], []
 
-    def open_page(address, who="Ada", *, faults=False, context=None, wait=True, **settings):
+    def open_page(
+        address, who="Ada", *, faults=False, routes=(), context=None, wait=True, **settings
+    ):
         context = context or browser.new_context(**settings)
         contexts.append(context)
         page = context.new_page()
+        for pattern, handler in dict(routes).items():
+            page.route(pattern, handler)
         page.set_default_timeout(20_000)
         page.on("request", lambda request: requests.append((address, request.url)))
         page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -115,8 +115,8 @@ def test_no_mouse_is_needed(address, run, open_page):
 
 
 def test_the_focus_stays_with_who_answers_at_a_glance(address, run, open_page):
-    page = open_page(address, faults=True)
-    page.route("**/ahead*", lambda route: route.abort())  # so that the next question is waited for
+    # The next question is waited for.
+    page = open_page(address, faults=True, routes={"**/ahead*": lambda route: route.abort()})
     page.focus("#answers .tie")
     for answers in (1, 2, 3):
         page.keyboard.press("Space")

@@ -197,12 +197,11 @@ def test_two_people_have_queues_of_their_own(address, run, open_page):
 
 
 def test_the_next_question_does_not_wait_for_a_slow_network(address, run, open_page):
-    page = open_page(address, faults=True)
     held = []
+    page = open_page(address, faults=True, routes={"**/say": lambda route: held.append(route)})
     loaded = "performance.getEntriesByType('resource').filter((e) => e.name.includes('/clip/'))"
     until(page, f"new Set({loaded}.map((e) => e.name)).size >= 3")  # what comes next is there
     page.wait_for_timeout(300)
-    page.route("**/say", lambda route: held.append(route))
     page.route("**/clip/*", lambda route: (time.sleep(0.5), route.continue_()))
     before = press(page, "ArrowLeft")
     assert shown(page) != before
@@ -217,9 +216,10 @@ def test_the_next_question_does_not_wait_for_a_slow_network(address, run, open_p
 
 
 def test_nothing_can_be_answered_before_it_can_be_seen(address, run, open_page):
-    page = open_page(address, "", faults=True)
     held = []
-    page.route("**/clip/*", lambda route: held.append(route))
+    page = open_page(
+        address, "", faults=True, routes={"**/clip/*": lambda route: held.append(route)}
+    )
     page.goto(f"{address}/?who=Ada")
     page.wait_for_selector("#answers .choice")
     page.keyboard.press("ArrowLeft")
@@ -247,8 +247,7 @@ def test_answers_survive_a_server_that_is_away(run, open_page):
 
 
 def test_answers_survive_a_page_that_is_closed(address, run, open_page):
-    page = open_page(address, faults=True)
-    page.route("**/say", lambda route: route.abort())
+    page = open_page(address, faults=True, routes={"**/say": lambda route: route.abort()})
     before = shown(page)
     page.keyboard.press("ArrowLeft")
     page.wait_for_selector("text=not saved yet")
@@ -273,7 +272,6 @@ def test_a_browser_that_keeps_nothing_still_sends(address, run, open_page, brows
 
 
 def test_an_answer_whose_receipt_was_lost_is_heard_once(address, run, open_page):
-    page = open_page(address, faults=True)
     sent = []
 
     def lose_the_first(route):
@@ -284,7 +282,7 @@ def test_an_answer_whose_receipt_was_lost_is_heard_once(address, run, open_page)
         else:
             route.continue_()
 
-    page.route("**/say", lose_the_first)
+    page = open_page(address, faults=True, routes={"**/say": lose_the_first})
     page.keyboard.press("ArrowLeft")
     until(page, "document.querySelector('#progress-mine').textContent.includes('1 of 5')")
     settle(page)
