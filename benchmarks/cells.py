@@ -58,6 +58,9 @@ def work_off(
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context) as pool:
-        for future in as_completed([pool.submit(work, cell) for cell in todo]):
-            append(output, future.result())
-            yield future.result()
+        try:
+            for future in as_completed([pool.submit(work, cell) for cell in todo]):
+                append(output, future.result())
+                yield future.result()
+        finally:  # after an error, or Ctrl-C: those that wait are not begun
+            pool.shutdown(cancel_futures=True)

@@ -1,4 +1,4 @@
-"""Which of many proposals are trained: those that go with what is recorded. Imports JAX.
+"""Which of many proposals are trained: none that goes badly with what is recorded. Imports JAX.
 
 A proposal takes a moment, or some cents; a training takes minutes. A reward can be judged
 before that, on steps of which the fitness is known: of random actions, and of the policies that
@@ -14,8 +14,11 @@ distance to known rewards tell no more (docs/log.md).
 
 What it does not see: terms that help a policy to learn without going with fitness, as a bonus
 for approaching what is to be pushed; what a reward pays where nobody has been yet; whether a
-policy would end an episode early for it. It tells bad from good, not good from best. So some
-places are given by lot; those show what it is worth.
+policy would end an episode early for it. It tells bad from good, not good from best: the fitness
+itself would be judged best, and is no good reward. So it turns away what is judged less than half
+as well as another, and leaves the rest to chance (docs/log.md); where nothing goes with the
+fitness, as before anything was pushed, it says nothing. Some places are given by lot whatever the
+judgement; those show what it is worth.
 """
 
 from __future__ import annotations
@@ -32,6 +35,9 @@ from reward_synth.rollout.episodes import step_fitness
 from reward_synth.search.candidate import Candidate
 from reward_synth.search.screening import Screening
 from reward_synth.search.seeds import derive_seed
+
+_BAR = 0.5  # share of the best judgement below which a proposal is passed over
+_SILENT = 0.1  # where the best is judged no better than this, nothing is known
 
 
 def preselect(
@@ -74,7 +80,7 @@ def preselect(
         if place in taken:
             done[k] = replace(done[k], by_lot=taken[place])
         else:
-            done[k] = done[k].rejected(Rejection(Stage.CHOICE, _words(judgements, place, taken)))
+            done[k] = done[k].rejected(Rejection(Stage.CHOICE, _words(judgements[place], bar_of(judgements))))
     return done
 
 
@@ -113,24 +119,33 @@ def accord(values: np.ndarray, fitness: np.ndarray) -> float:
 def choose(
     judgements: Sequence[float], places: int, lots: float, rng: np.random.Generator
 ) -> dict[int, bool]:
-    """Return who is taken, by number, and whether by lot: the others are the best judged.
+    """Return who is taken, by number, and whether by lot whatever the judgement.
+
+    The others are drawn from those above the bar; if these are too few, the best of the rest join.
 
     Args:
-      judgements: of each; equal ones are ordered by chance.
+      judgements: of each.
       places: how many are taken, if there are so many.
       lots: the chance of each place to be given by lot.
-      rng: of the lots.
+      rng: of all that is drawn.
     """
     by_lot = min(int(rng.binomial(places, lots)), len(judgements))
     order = rng.permutation(len(judgements))
     drawn, rest = order[:by_lot], order[by_lot:]
-    best = sorted(rest, key=lambda k: -judgements[k])[: places - by_lot]
+    bar = bar_of(judgements)
+    # Stable: who is above the bar keeps the order of the draw.
+    best = sorted(rest, key=lambda k: -min(judgements[k], bar))[: places - by_lot]
     return {int(k): True for k in drawn} | {int(k): False for k in best}
 
 
-def _words(judgements: Sequence[float], place: int, taken: dict[int, bool]) -> str:
-    least = min((judgements[k] for k, by_lot in taken.items() if not by_lot), default=None)
-    others = "" if least is None else f", that of those taken for it with {least:.2f} and more"
-    return (
-        f"its reward goes with the fitness of recorded steps with {judgements[place]:.2f}{others}."
-    )
+def bar_of(judgements: Sequence[float]) -> float:
+    """Return the judgement from which a proposal is as good as any; -1 where nothing is known."""
+    best = max(judgements, default=0.0)
+    return _BAR * best if best > _SILENT else -1.0
+
+
+def _words(judgement: float, bar: float) -> str:
+    found = f"its reward goes with the fitness of recorded steps with {judgement:.2f}"
+    if judgement >= bar:
+        return f"{found}, well enough, but by lot others were trained in its place."
+    return f"{found}; others with {bar:.2f} and more were trained in its place."
