@@ -4,6 +4,11 @@ A candidate that was picked because its one training went well will, trained aga
 the luck is not drawn twice. Estimates are therefore drawn towards the run's mean, the more the
 noisier trainings are and the fewer there are (empirical Bayes; James & Stein 1961, Efron &
 Morris 1975, "Data Analysis Using Stein's Estimator and its Generalizations").
+
+A reward that was changed a little is much like the one that it was made from: their trainings
+tell of each other. That is what breeders predict by, from records of relatives (best linear
+unbiased prediction; Henderson 1975, "Best Linear Unbiased Estimation and Prediction under a
+Selection Model"). A parent that was lucky is given away by its children.
 """
 
 from __future__ import annotations
@@ -60,31 +65,50 @@ def luck(trainings: Mapping[Key, tuple[float, ...]]) -> float:
     return math.sqrt((squares + 2 * guess) / (freedom + 2))
 
 
-def estimates(trainings: Mapping[Key, tuple[float, ...]]) -> dict[Key, Estimate]:
+def estimates(
+    trainings: Mapping[Key, tuple[float, ...]], resemblance: np.ndarray | None = None
+) -> dict[Key, Estimate]:
     """Return an estimate for each reward from the mean fitness of each of its trainings.
 
-    Rewards' true means are taken to be normal around the run's mean, and trainings normal
-    around them: both variances come from the run (method of moments).
+    Rewards' true means m are taken to be normal around the run's mean c, and trainings normal
+    around them. With n trainings of mean y each, with variances b of rewards and e of trainings,
+    which come from the run (method of moments), and with the resemblance R,
+
+        E[m] = c + b R (b R + diag(e / n))^-1 (y - c).
+
+    Args:
+      trainings: of n rewards.
+      resemblance: (n, n) how much the rewards' true means go together, 1 on the diagonal; by
+        default not at all.
     """
     if not trainings:
         return {}
-    counts = {key: len(values) for key, values in trainings.items()}
-    means = {key: float(np.mean(values)) for key, values in trainings.items()}
-    centre = float(np.median(list(means.values())))
-    noise = luck(trainings) ** 2
-    spread = float(np.var(list(means.values()), ddof=1)) if len(means) > 1 else 0.0
-    expected = noise * float(np.mean([1 / count for count in counts.values()]))
-    between = max(spread - expected, 0.1 * spread)
-    found = {}
-    for key, mean in means.items():
-        if noise == 0.0 or between == 0.0:
-            found[key] = Estimate(mean, 0.0, mean, mean, counts[key])
-            continue
-        precision = counts[key] / noise + 1 / between
-        posterior = (mean * counts[key] / noise + centre / between) / precision
-        deviation = precision**-0.5
-        reach = float(stats.norm.ppf(0.975)) * deviation
-        found[key] = Estimate(
-            posterior, deviation, posterior - reach, posterior + reach, counts[key]
-        )
-    return found
+    counts = np.array([len(values) for values in trainings.values()])
+    means = np.array([np.mean(values) for values in trainings.values()])
+    alike = np.eye(len(means)) if resemblance is None else resemblance
+    centre = float(np.median(means))
+    noise = luck(trainings) ** 2 / counts
+    between = _between(means, float(noise.mean()), alike)
+    if between == 0.0 or not noise.any():
+        posterior, variance = means, np.zeros(len(means))
+    else:
+        gain = np.linalg.solve(between * alike + np.diag(noise), between * alike).T
+        posterior = centre + gain @ (means - centre)
+        variance = np.maximum(between * np.diag(alike - gain @ alike), 0.0)
+    deviation = np.sqrt(variance)
+    reach = float(stats.norm.ppf(0.975)) * deviation
+    rows = zip(posterior, deviation, posterior - reach, posterior + reach, counts, strict=True)
+    return {
+        key: Estimate(*(float(value) for value in row[:4]), int(row[4]))
+        for key, row in zip(trainings, rows, strict=True)
+    }
+
+
+def _between(means: np.ndarray, noise: float, alike: np.ndarray) -> float:
+    """Return the variance of unrelated rewards' true means; relatives spread less."""
+    count = len(means)
+    if count < 2:
+        return 0.0
+    spread = float(np.var(means, ddof=1))
+    related = (alike.sum() - np.trace(alike)) / (count * (count - 1))
+    return max(spread - noise, 0.1 * spread) / (1.0 - float(related))

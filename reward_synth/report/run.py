@@ -11,12 +11,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 from reward_synth.feedback.annotations import Annotation, standing
-from reward_synth.feedback.estimates import Estimate, estimates
+from reward_synth.feedback.estimates import Estimate
 from reward_synth.feedback.scores import Score
 from reward_synth.records import TaskDescription
 from reward_synth.search.asking import archive_of
 from reward_synth.search.candidate import Candidate
 from reward_synth.search.config import config_from_json
+from reward_synth.search.pedigree import fitness_estimates
 from reward_synth.search.store import INCUMBENT, Expense, Spent, Store
 from reward_synth.train.history import METRICS, read_history
 
@@ -221,8 +222,7 @@ def _estimates(store: Store, candidates: Sequence[Candidate]) -> dict[str, Estim
     if settings is not None and not settings.get("feedback", {}).get("fitness", True):
         generations = 1 + max((c.generation for c in candidates), default=-1)
         return dict(archive_of(store, config_from_json(settings), generations).estimates)
-    scores = {c.id: c.score for c in candidates if c.score and math.isfinite(c.score.fitness)}
-    return estimates({id: score.trainings for id, score in scores.items()})
+    return fitness_estimates([c for c in candidates if c.score and math.isfinite(c.score.fitness)])
 
 
 def _incumbent(detail: Mapping[str, Any]) -> Incumbent:

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from reward_synth.feedback.annotations import Annotation, Comparison, comparisons
-from reward_synth.feedback.estimates import Estimate, estimates
+from reward_synth.feedback.estimates import Estimate
 from reward_synth.feedback.ranking import Ranking, rank
 from reward_synth.feedback.tastes import find_tastes
 from reward_synth.search.candidate import Candidate, best_of
+from reward_synth.search.pedigree import fitness_estimates
 
 _KNOWN_WELL = 0.25  # a deviation that is small beside the spread of the candidates
 _TOP = 0.25
@@ -57,8 +58,7 @@ class Archive:
     def __post_init__(self) -> None:
         preferred = self._ranking()
         if self.by_fitness:
-            trainings = {c.id: c.score.trainings for c in self.candidates if c.score is not None}
-            known = estimates(trainings)
+            known = fitness_estimates(self.candidates)
         else:
             known = dict(preferred.estimates)
         leaders = sorted(self.scored, key=lambda c: (-known[c.id].cautious, c.id))

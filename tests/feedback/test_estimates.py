@@ -67,3 +67,52 @@ def test_where_nothing_varies_nothing_is_drawn_anywhere():
     assert (alone.mean, alone.low, alone.high) == (2.0, 2.0, 2.0)
     same = estimates({"a": (2.0, 2.0), "b": (2.0,)})
     assert {e.mean for e in same.values()} == {2.0}
+
+
+def family(rng, parents=8, children=6, correlation=0.6, within=1.0):
+    """True means of families, trainings (one each), and how alike the rewards are."""
+    true, trainings, blocks = {}, {}, []
+    for p in range(parents):
+        own = rng.normal()
+        means = [own]
+        noise = np.sqrt(1 - correlation**2)
+        means += [correlation * own + noise * rng.normal() for _ in range(children)]
+        for k, mean in enumerate(means):
+            true[p, k] = mean
+            trainings[p, k] = (mean + within * rng.normal(),)
+        block = np.full((children + 1, children + 1), correlation**2)
+        block[0, :] = block[:, 0] = correlation
+        np.fill_diagonal(block, 1.0)
+        blocks.append(block)
+    alike = np.kron(np.eye(parents), np.ones_like(blocks[0]))
+    for p, block in enumerate(blocks):
+        alike[p * len(block) : (p + 1) * len(block), p * len(block) : (p + 1) * len(block)] = block
+    return true, trainings, alike
+
+
+def test_relatives_make_estimates_nearer_and_their_intervals_narrower_and_true():
+    alone, informed, hits, total, narrower = [], [], 0, 0, []
+    for seed in range(60):
+        true, trainings, alike = family(np.random.default_rng(seed))
+        plain, kin = estimates(trainings), estimates(trainings, alike)
+        alone += [(plain[key].mean - true[key]) ** 2 for key in true]
+        informed += [(kin[key].mean - true[key]) ** 2 for key in true]
+        hits += sum(kin[key].low <= true[key] <= kin[key].high for key in true)
+        total += len(true)
+        narrower.append(kin[0, 0].deviation / plain[0, 0].deviation)
+    assert np.mean(informed) < 0.93 * np.mean(alone)
+    assert 0.9 < hits / total < 0.98
+    assert np.mean(narrower) < 0.9
+
+
+def test_a_lucky_parent_is_given_away_by_its_children():
+    trainings = {"parent": (9.0,), "rival": (8.0,), "low": (1.0,), "middle": (3.0,)}
+    children = {f"child {i}": (3.0,) for i in range(4)}
+    alike = np.eye(8)
+    alike[4:, 4:] = 0.36
+    alike[0, 4:] = alike[4:, 0] = 0.6
+    np.fill_diagonal(alike, 1.0)
+    found = estimates(trainings | children, alike)
+    assert found["rival"].mean > found["parent"].mean
+    unrelated = estimates(trainings | children)
+    assert unrelated["rival"].mean < unrelated["parent"].mean

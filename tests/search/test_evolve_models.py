@@ -73,7 +73,7 @@ def test_a_model_that_was_never_asked_is_taken_for_an_average_one():
 
 def test_what_needs_no_model_is_nobodys_merit():
     mended = [
-        replace(c, operator="crossover, repaired", model="dear", dollars=9.0, tokens=10**6)
+        replace(c, index=16 + c.index, operator="crossover", model="dear", dollars=9.0, tokens=10**6)
         for c in equals({}, {})
     ]
     assert shares(equals({"tokens": 9}, {"tokens": 9}) + mended) == pytest.approx(
@@ -85,7 +85,7 @@ def test_at_first_they_take_turns_in_every_lineage():
     briefs = Evolve().briefs(Archive((), 0, MODELS), SETTINGS, np.random.default_rng(0))
     assert {b.operator for b in briefs} == {Operator.INITIAL}
     places = sorted((b.lineage, b.model) for b in briefs)
-    assert places == sorted([(0, 0), (0, 1), (1, 0), (1, 1)] * 3)
+    assert places == sorted([(0, 0), (0, 1), (1, 0), (1, 1)] * 5)
 
 
 def test_one_model_changes_no_decision():

@@ -121,7 +121,7 @@ def results(folder):
 
 def test_a_run_from_the_first_proposal_to_the_comparison(finished, config):
     folder, comparison, ear = finished
-    assert [len(g) for g in ear.generations] == [9, 6]
+    assert [len(g) for g in ear.generations] == [15, 6]
     assert set(comparison.scores) == {"found", "expert", "sparse"}
     assert all(len(s.trainings) == 2 for s in comparison.scores.values())
     assert ear.compared == comparison
@@ -158,7 +158,7 @@ def test_a_run_from_the_first_proposal_to_the_comparison(finished, config):
         len(path.read_text().splitlines()) * per_iteration
         for path in folder.glob("**/metrics.jsonl")
     )
-    held_out = 4 * 20 * (15 + 3 + 6)
+    held_out = 4 * 20 * (21 + 3 + 6)
     assert trained + EXPLORED < spent.env_steps <= trained + EXPLORED + held_out
     assert any("offline" in text for text in ear.heard)
     assert sum("sandbox" in text for text in ear.heard) == 1
@@ -187,7 +187,7 @@ def test_ctrl_c_keeps_what_is_done(config, finished, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         start(config, tmp_path / "run", Impatient())
-    assert len(results(tmp_path / "run")["candidates"]) == 9
+    assert len(results(tmp_path / "run")["candidates"]) == 15
     resume(tmp_path / "run", Ear())
     assert results(tmp_path / "run") == results(finished[0])
 

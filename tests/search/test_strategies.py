@@ -33,7 +33,7 @@ def with_peak(one, peak):
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_the_first_generation_starts_from_nothing(name):
     first = briefs(name, Archive((), 0))
-    assert len(first) == SETTINGS.candidates * (1.5 if name == "evolve" else 1)
+    assert len(first) == SETTINGS.candidates * (2.5 if name == "evolve" else 1)
     assert {brief.operator for brief in first} == {Operator.INITIAL}
     assert not any(brief.parents for brief in first)
     assert STRATEGIES[name].best(Archive((), 0)) is None

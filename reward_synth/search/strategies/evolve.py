@@ -18,10 +18,8 @@ from reward_synth.search.config import SearchSettings
 from reward_synth.search.setbacks import failures
 from reward_synth.search.weights import next_weights
 
-_BREADTH = 1.5  # size of the first generation, against later ones
+_BREADTH = 2.5  # size of the first generation, against later ones
 _FORGETS = 0.7  # what a success counts a generation later
-_HERITABILITY = 0.5
-_DOUBT = 4  # children that it takes to be believed as much as the parent itself
 
 # What operators are taken to have shown before they are tried: children that stood out and that
 # did not, as in searches for tuning (docs/log.md).
@@ -50,7 +48,7 @@ class Evolve:
         self, archive: Archive, settings: SearchSettings, rng: np.random.Generator
     ) -> tuple[Brief, ...]:
         """See ``Strategy.briefs``."""
-        if not archive.scored:  # broadly at first: what is never tried cannot be built on
+        if not archive.scored:  # broadly at first: children are much like what they are made from
             first = [
                 Brief(Operator.INITIAL, failures=failures(archive), lineage=i % settings.lineages)
                 for i in range(round(_BREADTH * settings.candidates))
@@ -87,7 +85,7 @@ def _brief(
     family = _of_lineage(archive.leaders, lineage)
     if not family:
         return Brief(Operator.INITIAL, failures=failures(archive), lineage=lineage)
-    parent = max(family, key=lambda c: (_promise(archive, c), c.id))
+    parent = family[0]
     parents = [parent]
     if operator is Operator.CROSSOVER:
         donors = [c for c in archive.leaders if c.lineage != lineage] or [
@@ -170,20 +168,6 @@ def _model_records(archive: Archive) -> dict[int, Record]:
         place: replace(_record(archive, mine), cost=costs.get(place) or usual)
         for place, mine in own.items()
     }
-
-
-def _promise(archive: Archive, candidate: Candidate) -> float:
-    """Return a lower bound of what a candidate is worth as a parent.
-
-    Children are on average half as far above the run's median as their parent is. A parent
-    that was lucky has children that are worse than that, and loses by it; a good one gains.
-    """
-    own = archive.estimates[candidate.id]
-    median = float(np.median([estimate.mean for estimate in archive.estimates.values()]))
-    expected = median + _HERITABILITY * (own.mean - median)
-    children = [archive.estimates[c.id].mean for c in archive.children(candidate) if c.score]
-    surprise = sum(child - expected for child in children) / (len(children) + _DOUBT)
-    return own.cautious + surprise
 
 
 def _alive(archive: Archive, count: int) -> list[int]:
