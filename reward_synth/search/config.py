@@ -58,7 +58,7 @@ class SearchSettings:
       strategy: how candidates come about and which is chosen: a name of ``search.strategies``,
         or "module:Class" of your own.
       generations: how many.
-      candidates: in each; ``evolve`` begins with half as many again.
+      candidates: in each; ``evolve`` begins with two and a half times as many.
       steps: environment steps that each candidate trains for; None for the task's own number.
       episodes: held-out episodes that each trained policy is scored on.
       repairs: times a candidate that was turned down before training is sent back to be mended.
@@ -81,7 +81,7 @@ class SearchSettings:
 
     strategy: str = "evolve"
     generations: int = 3
-    candidates: int = 8
+    candidates: int = 6
     steps: int | None = None
     episodes: int = 10
     repairs: int = 1

@@ -11,7 +11,7 @@ from reward_synth.search.candidate import Candidate
 
 # Correlation of a changed program's true fitness with that of the program it was made from:
 # about what children of good rewards keep of what sets these apart (docs/log.md).
-_HERITABILITY = 0.6
+_HERITABILITY = 0.5
 
 
 def fitness_estimates(candidates: Sequence[Candidate]) -> dict[str, Estimate]:
