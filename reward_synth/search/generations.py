@@ -337,7 +337,7 @@ class Search:
         limited = self._config.budget.env_steps is not None
         for turn in range(_MOST_CONFIRMATIONS if limited else 1):
             archive = self._archive(self._config.search.generations)
-            if not self._train_again(f"end/rerun_{turn}", archive, _KNOWN_WELL):
+            if not self._train_again(f"confirm_{turn}", archive, _KNOWN_WELL):
                 break
 
     def _train_again(self, job: str, archive: Archive, enough: int) -> bool:
