@@ -19,6 +19,7 @@ from reward_synth.search.setbacks import failures
 from reward_synth.search.weights import next_weights
 
 _BREADTH = 2.5  # size of the first generation, against later ones
+_NEWCOMERS = 0.5  # share of later generations that is written from nothing
 _FORGETS = 0.7  # what a success counts a generation later
 
 # What operators are taken to have shown before they are tried: children that stood out and that
@@ -48,11 +49,8 @@ class Evolve:
         self, archive: Archive, settings: SearchSettings, rng: np.random.Generator
     ) -> tuple[Brief, ...]:
         """See ``Strategy.briefs``."""
-        if not archive.scored:  # broadly at first: children are much like what they are made from
-            first = [
-                Brief(Operator.INITIAL, failures=failures(archive), lineage=i % settings.lineages)
-                for i in range(round(_BREADTH * settings.candidates))
-            ]
+        if not archive.scored:
+            first = _newcomers(archive, settings.lineages, round(_BREADTH * settings.candidates))
             return _with_models(archive, first, settings.lineages, rng)
         trained = _trained(archive)
         lineages = {
@@ -63,15 +61,34 @@ class Evolve:
             for op, expected in _EXPECTED.items()
             if settings.fit_weights or op is not Operator.PARAMETERS
         }
-        briefs = [
+        newcomers = int(_NEWCOMERS * settings.candidates)
+        children = [
             _brief(archive, settings, thompson(lineages, rng), thompson(operators, rng), rng)
-            for _ in range(settings.candidates)
+            for _ in range(settings.candidates - newcomers)
         ]
-        return _with_models(archive, _with_weights(archive, briefs, rng), settings.lineages, rng)
+        briefs = [  # children first: they are what the last of a budget is spent on
+            *_with_weights(archive, children, rng),
+            *_newcomers(archive, settings.lineages, newcomers),
+        ]
+        return _with_models(archive, briefs, settings.lineages, rng)
 
     def best(self, archive: Archive) -> Candidate | None:
         """Return the best by cautious estimate; see ``Strategy.best``."""
         return next(iter(archive.leaders), None)
+
+
+def _newcomers(archive: Archive, lineages: int, count: int) -> list[Brief]:
+    """Return briefs for programs from nothing, in all lineages.
+
+    Few rewards are far better than the rest, and children are much like their parents: what is
+    never sampled is seldom bred (random immigrants; Grefenstette 1992, "Genetic Algorithms for
+    Changing Environments").
+    """
+    alive = _alive(archive, lineages)
+    told = failures(archive)
+    return [
+        Brief(Operator.INITIAL, failures=told, lineage=alive[i % lineages]) for i in range(count)
+    ]
 
 
 def _brief(
