@@ -9,7 +9,7 @@ from reward_synth.search.config import SearchSettings
 from reward_synth.search.strategies.evolve import Evolve
 from tests.search.archives import candidate
 
-SETTINGS = SearchSettings(candidates=12, lineages=1)
+SETTINGS = SearchSettings(candidates=24, lineages=1)
 
 
 def briefs(weights, seed):
