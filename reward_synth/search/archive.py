@@ -57,12 +57,10 @@ class Archive:
 
     def __post_init__(self) -> None:
         preferred = self._ranking()
-        if self.by_fitness:
-            known = fitness_estimates(self.candidates)
-        else:
-            known = dict(preferred.estimates)
+        by_fitness = self.by_fitness
+        known = fitness_estimates(self.candidates) if by_fitness else dict(preferred.estimates)
         leaders = sorted(self.scored, key=lambda c: (-known[c.id].cautious, c.id))
-        if leaders and self.by_fitness and self.said:
+        if leaders and by_fitness and self.said:
             leaders = _by_preference(leaders, known, preferred)
         trained = sum(c.score is not None or c.cut for c in self.candidates)
         means = sorted((estimate.mean for estimate in known.values()), reverse=True)

@@ -75,12 +75,13 @@ def preselect(
     audited = sum(c.audited for c in done)
     rivals = [k for k, c in enumerate(done) if c.judgement is not None]
     judgements = [done[k].judgement or 0.0 for k in rivals]
+    bar = bar_of(judgements)
     taken = choose(judgements, max(0, places - audited), screening.config.search.audit, rng)
     for place, k in enumerate(rivals):
         if place in taken:
             done[k] = replace(done[k], by_lot=taken[place])
         else:
-            done[k] = done[k].rejected(Rejection(Stage.CHOICE, _words(judgements[place], bar_of(judgements))))
+            done[k] = done[k].rejected(Rejection(Stage.CHOICE, _words(judgements[place], bar)))
     return done
 
 

@@ -73,7 +73,9 @@ def test_a_model_that_was_never_asked_is_taken_for_an_average_one():
 
 def test_what_needs_no_model_is_nobodys_merit():
     mended = [
-        replace(c, index=16 + c.index, operator="crossover", model="dear", dollars=9.0, tokens=10**6)
+        replace(
+            c, index=16 + c.index, operator="crossover", model="dear", dollars=9.0, tokens=10**6
+        )
         for c in equals({}, {})
     ]
     assert shares(equals({"tokens": 9}, {"tokens": 9}) + mended) == pytest.approx(
