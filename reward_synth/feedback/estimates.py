@@ -95,13 +95,13 @@ def estimates(
         gain = np.linalg.solve(between * alike + np.diag(noise), between * alike).T
         posterior = centre + gain @ (means - centre)
         variance = np.maximum(between * np.diag(alike - gain @ alike), 0.0)
-    deviation = np.sqrt(variance)
-    reach = float(stats.norm.ppf(0.975)) * deviation
-    rows = zip(posterior, deviation, posterior - reach, posterior + reach, counts, strict=True)
-    return {
-        key: Estimate(*(float(value) for value in row[:4]), int(row[4]))
-        for key, row in zip(trainings, rows, strict=True)
-    }
+    reach = float(stats.norm.ppf(0.975))
+    found = {}
+    for place, key in enumerate(trainings):
+        mean, deviation = float(posterior[place]), math.sqrt(variance[place])
+        low, high = mean - reach * deviation, mean + reach * deviation
+        found[key] = Estimate(mean, deviation, low, high, int(counts[place]))
+    return found
 
 
 def _between(means: np.ndarray, noise: float, alike: np.ndarray) -> float:
