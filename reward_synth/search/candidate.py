@@ -31,8 +31,6 @@ class Candidate:
         often screens are wrong.
       judgement: how well it goes with the fitness of recorded steps, from -1 to 1, where there
         were more proposals than could be trained; see ``search.preselection``.
-      by_lot: whether it was taken from these by lot and not by its judgement, to see what
-        judgements are worth.
       rejection: why it was turned down; None if it was not.
       composition: how ``train.transform`` composed its terms, in a sentence; "" as written.
       standings: at the rungs of its race, in their order.
@@ -55,7 +53,6 @@ class Candidate:
     findings: tuple[Finding, ...] = ()
     audited: bool = False
     judgement: float | None = None
-    by_lot: bool = False
     rejection: Rejection | None = None
     composition: str = ""
     standings: tuple[Standing, ...] = ()

@@ -1,4 +1,4 @@
-"""Which of many proposals are trained: none that goes badly with what is recorded. Imports JAX.
+"""Which of many proposals are trained: rather those that go with what is recorded. Imports JAX.
 
 A proposal takes a moment, or some cents; a training takes minutes. A reward can be judged
 before that, on steps of which the fitness is known: of random actions, and of the policies that
@@ -15,10 +15,8 @@ distance to known rewards tell no more (docs/log.md).
 What it does not see: terms that help a policy to learn without going with fitness, as a bonus
 for approaching what is to be pushed; what a reward pays where nobody has been yet; whether a
 policy would end an episode early for it. It tells bad from good, not good from best: the fitness
-itself would be judged best, and is no good reward. So it turns away what is judged less than half
-as well as another, and leaves the rest to chance (docs/log.md); where nothing goes with the
-fitness, as before anything was pushed, it says nothing. Some places are given by lot whatever the
-judgement; those show what it is worth.
+itself would be judged best, and is no good reward. So it gives no order, but odds, five to one
+at the most (docs/log.md).
 """
 
 from __future__ import annotations
@@ -36,8 +34,7 @@ from reward_synth.search.candidate import Candidate
 from reward_synth.search.screening import Screening
 from reward_synth.search.seeds import derive_seed
 
-_BAR = 0.5  # share of the best judgement below which a proposal is passed over
-_SILENT = 0.1  # where the best is judged no better than this, nothing is known
+_DOUBT = 0.25  # as much as a judgement counts what it does not see
 
 
 def preselect(
@@ -48,9 +45,8 @@ def preselect(
 ) -> list[Candidate]:
     """Judge a generation's proposals and pass over all but ``places`` of them.
 
-    A place is given by lot as often as the screens are audited (``search.audit``). Of their
-    audited rejects, which take places too, as many stay as if no more had been proposed than can
-    be trained. The same run decides the same, whenever it is continued.
+    Audited rejects of the screens take places too: as many of them stay as if no more had been
+    proposed than can be trained. The same run decides the same, whenever it is continued.
 
     Args:
       screening: of the run, which has screened the candidates.
@@ -74,14 +70,14 @@ def preselect(
         done.append(candidate)
     audited = sum(c.audited for c in done)
     rivals = [k for k, c in enumerate(done) if c.judgement is not None]
-    judgements = [done[k].judgement or 0.0 for k in rivals]
-    bar = bar_of(judgements)
-    taken = choose(judgements, max(0, places - audited), screening.config.search.audit, rng)
+    taken = choose([done[k].judgement or 0.0 for k in rivals], places - audited, rng)
     for place, k in enumerate(rivals):
-        if place in taken:
-            done[k] = replace(done[k], by_lot=taken[place])
-        else:
-            done[k] = done[k].rejected(Rejection(Stage.CHOICE, _words(judgements[place], bar)))
+        if place not in taken:
+            reason = (
+                "others were trained in its place; its reward goes with the fitness of recorded "
+                f"steps with {done[k].judgement:.2f}."
+            )
+            done[k] = done[k].rejected(Rejection(Stage.CHOICE, reason))
     return done
 
 
@@ -117,36 +113,19 @@ def accord(values: np.ndarray, fitness: np.ndarray) -> float:
     return float(both[0] @ both[1]) / size if size > 0.0 else 0.0
 
 
-def choose(
-    judgements: Sequence[float], places: int, lots: float, rng: np.random.Generator
-) -> dict[int, bool]:
-    """Return who is taken, by number, and whether by lot whatever the judgement.
+def choose(judgements: Sequence[float], places: int, rng: np.random.Generator) -> set[int]:
+    """Draw who is taken, by number, each at most once.
 
-    The others are drawn from those above the bar; if these are too few, the best of the rest join.
+    The chances of each draw are in proportion to ``_DOUBT`` plus the judgement, if that is above
+    nil.
 
     Args:
       judgements: of each.
       places: how many are taken, if there are so many.
-      lots: the chance of each place to be given by lot.
-      rng: of all that is drawn.
+      rng: of the draw.
     """
-    by_lot = min(int(rng.binomial(places, lots)), len(judgements))
-    order = rng.permutation(len(judgements))
-    drawn, rest = order[:by_lot], order[by_lot:]
-    bar = bar_of(judgements)
-    # Stable: who is above the bar keeps the order of the draw.
-    best = sorted(rest, key=lambda k: -min(judgements[k], bar))[: places - by_lot]
-    return {int(k): True for k in drawn} | {int(k): False for k in best}
-
-
-def bar_of(judgements: Sequence[float]) -> float:
-    """Return the judgement from which a proposal is as good as any; -1 where nothing is known."""
-    best = max(judgements, default=0.0)
-    return _BAR * best if best > _SILENT else -1.0
-
-
-def _words(judgement: float, bar: float) -> str:
-    found = f"its reward goes with the fitness of recorded steps with {judgement:.2f}"
-    if judgement >= bar:
-        return f"{found}, well enough, but by lot others were trained in its place."
-    return f"{found}; others with {bar:.2f} and more were trained in its place."
+    if not judgements:
+        return set()
+    odds = _DOUBT + np.maximum(np.array(judgements, float), 0.0)
+    count = min(max(places, 0), len(odds))
+    return set(rng.choice(len(odds), count, replace=False, p=odds / odds.sum()).tolist())

@@ -11,7 +11,7 @@ import pytest
 from reward_synth.records import Stage
 from reward_synth.rollout.episodes import Rollouts, step_fitness
 from reward_synth.search.loop import resume, start
-from reward_synth.search.preselection import accord, bar_of, choose
+from reward_synth.search.preselection import accord, choose
 from reward_synth.search.store import Store
 from reward_synth.task import load_task
 from tests.search.test_loop import PROGRAM, Ear, config, results  # noqa: F401 (a fixture)
@@ -42,42 +42,19 @@ def test_where_nothing_varies_nothing_is_known():
     assert accord(np.array([0.0, 1.0, 2.0, np.inf]), varied) == 0.0
 
 
-def test_who_is_judged_less_than_half_as_well_as_another_is_passed_over():
-    judgements = [0.1, 0.9, -0.5, 0.45, 0.44, 0.6]
-    chances = np.zeros(6)
-    for seed in range(600):
-        taken = choose(judgements, 2, 0.0, np.random.default_rng(seed))
-        assert list(taken.values()) == [False, False]
-        chances[list(taken)] += 1 / 600
-    assert chances[[0, 2, 4]].tolist() == [0.0, 0.0, 0.0]
-    assert chances[[1, 3, 5]] == pytest.approx(2 / 3, abs=0.06)  # whoever of these is best
+def test_the_odds_are_five_to_one_at_the_most():
+    taken = np.zeros(4)
+    for seed in range(4000):
+        (one,) = choose([1.0, 0.0, -0.9, 0.5], 1, np.random.default_rng(seed))
+        taken[one] += 1 / 4000
+    assert taken == pytest.approx(np.array([1.25, 0.25, 0.25, 0.75]) / 2.5, abs=0.03)
 
 
-def test_where_too_few_are_judged_well_the_best_of_the_others_join():
+def test_each_is_taken_once_and_as_many_as_there_are_places():
     rng = np.random.default_rng(0)
-    assert set(choose([0.1, 0.9, -0.5, 0.2], 3, 0.0, rng)) == {0, 1, 3}
-    assert choose([0.1, 0.9], 5, 0.0, rng) == {0: False, 1: False}
-    assert choose([], 3, 0.5, rng) == {}
-
-
-def test_where_nothing_goes_with_the_fitness_chance_decides():
-    judgements = [-0.2, 0.05, -0.9, 0.0]
-    taken = [set(choose(judgements, 1, 0.0, np.random.default_rng(seed))) for seed in range(60)]
-    assert set.union(*taken) == {0, 1, 2, 3}
-    assert bar_of(judgements) == bar_of([]) == -1.0
-    assert bar_of([0.2, 0.8]) == 0.4
-
-
-def test_lots_fall_on_all_alike_and_leave_the_others_to_the_bar():
-    drawn = np.zeros(10)
-    for seed in range(2000):
-        taken = choose([0.0] * 5 + [1.0] * 5, 4, 0.25, np.random.default_rng(seed))
-        assert len(taken) == 4
-        lots = [k for k, by_lot in taken.items() if by_lot]
-        assert set(taken) - set(lots) <= set(range(5, 10))
-        drawn[lots] += 1
-    assert drawn.sum() / 2000 == pytest.approx(1.0, abs=0.1)
-    assert np.ptp(drawn) < 0.4 * drawn.mean()
+    assert len(choose([0.3, 0.9, -0.5, 0.2, 0.0], 3, rng)) == 3
+    assert choose([0.1, -0.9], 5, rng) == {0, 1}
+    assert choose([0.1, 0.9], -1, rng) == choose([], 3, rng) == set()
 
 
 @pytest.fixture(scope="module")
@@ -91,20 +68,19 @@ def chosen(config, tmp_path_factory):  # noqa: F811
     return folder / "run", settings
 
 
-def test_what_goes_badly_with_fitness_is_passed_over(chosen):
+def test_who_is_not_taken_is_passed_over_with_what_was_judged(chosen):
     found = candidates_of(chosen[0])
     first = [found[f"g00c0{i}"] for i in range(4)]
     assert first[0].judgement == pytest.approx(-1.0, abs=1e-3)
     assert first[1].judgement == pytest.approx(0.9, abs=0.05)
     trained = [c for c in first if not c.passed_over]
     assert len(trained) == 2
-    assert first[1] in trained  # the only one above the bar
     for candidate in first:
         assert (candidate.score is not None) == (candidate in trained)
-        assert not candidate.by_lot
         assert (chosen[0] / candidate.folder / "metrics.jsonl").exists() == candidate.trains
-    assert first[0].rejection.stage is Stage.CHOICE
-    assert "-1.00" in first[0].rejection.reason
+    passed_over = next(c for c in first if c.passed_over)
+    assert passed_over.rejection.stage is Stage.CHOICE
+    assert f"{passed_over.judgement:.2f}" in passed_over.rejection.reason
 
 
 def test_what_was_passed_over_may_be_proposed_again_and_what_was_trained_not(chosen):
