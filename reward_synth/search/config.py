@@ -73,7 +73,7 @@ class SearchSettings:
       duplicates: distance (EPIC) below which a reward counts as one that was tried; 0 for none.
       rungs: shares of ``steps`` after which a generation is cut; [] for no race.
       keep: shares of a generation that train on after each rung.
-      oversample: proposals for each that is trained; unpromising ones are passed over first, see
+      oversample: proposals for each that is trained; promising ones are likelier to be, see
         ``search.preselection``.
       reruns: of the leaders, trained again with a fresh seed after each generation.
       fit_weights: whether numbers in WEIGHTS are searched without the proposer.
