@@ -14,10 +14,10 @@ from reward_synth.feedback.annotations import Annotation, standing
 from reward_synth.feedback.estimates import Estimate
 from reward_synth.feedback.scores import Score
 from reward_synth.records import TaskDescription
+from reward_synth.search.archive import Archive
 from reward_synth.search.asking import archive_of
 from reward_synth.search.candidate import Candidate
 from reward_synth.search.config import config_from_json
-from reward_synth.search.pedigree import fitness_estimates
 from reward_synth.search.store import INCUMBENT, Expense, Spent, Store
 from reward_synth.train.history import METRICS, read_history
 
@@ -219,10 +219,11 @@ def _maybe(read: Callable[[Any], T], data: object) -> T | None:
 def _estimates(store: Store, candidates: Sequence[Candidate]) -> dict[str, Estimate]:
     """Return estimates of fitness; of how much each is preferred where the run knows none."""
     settings = store.get("config")
+    generations = 1 + max((c.generation for c in candidates), default=-1)
     if settings is not None and not settings.get("feedback", {}).get("fitness", True):
-        generations = 1 + max((c.generation for c in candidates), default=-1)
         return dict(archive_of(store, config_from_json(settings), generations).estimates)
-    return fitness_estimates([c for c in candidates if c.score and math.isfinite(c.score.fitness)])
+    scored = tuple(c for c in candidates if c.score and math.isfinite(c.score.fitness))
+    return dict(Archive(scored, generations).estimates)
 
 
 def _incumbent(detail: Mapping[str, Any]) -> Incumbent:
