@@ -23,7 +23,7 @@ from reward_synth.feedback.journal import Journal, connect
 from reward_synth.run_folder import DATABASE, check_run
 from reward_synth.search.candidate import Candidate
 
-FORMAT = 2
+FORMAT = 3
 INCUMBENT = "incumbent"  # the event after each generation: what the search would end with
 
 _SCHEMA = """
