@@ -7,12 +7,13 @@ Arms, each with as many environment steps in all, what evaluation takes included
 
 - `icpl`: ICPL with its paper's 5 generations of 6, that is 49 comparisons.
 - `evolve`: this package's search with `feedback.fitness=false`, 7 generations of 4 (the first of
-  6), 7 comparisons after each, that is 30 candidates and 49 comparisons as well.
+  10), 7 comparisons after each, that is 34 candidates and 49 comparisons as well. The results that
+  are kept beside this are of a first generation of 6, as it was then.
 - `learned`: a reward learned from 49, 150 or 1500 comparisons while PPO trains on it, as B-Pref's
   PrefPPO does; see benchmarks/reward_model.py.
 - `expert`, `fitness`: nobody is asked. PPO on the expert's reward, and on what the teacher goes by.
 
-A search trains its 30 candidates for STEPS steps each, and what it ends with from scratch, with a
+A search trains its candidates for STEPS steps each, and what it ends with from scratch, with a
 fresh seed, for all that is left: an arm ends with one policy, whose mean fitness in 20 held-out
 episodes is its score. A learned reward is of use to its own policy alone, and a program to any
 training: `icpl, again` and `evolve, again` train what was found for as many steps as the others had
@@ -59,7 +60,7 @@ from reward_synth.train.config import PPOConfig
 
 # environment steps of one candidate: few, so that all arms fit in an hour of two cores
 STEPS = {"hopper": 12_288, "half_cheetah": 16_384, "cartpole_swingup": 16_384}
-TRAININGS = 40  # an arm's steps, in candidates'; a search trains 30
+TRAININGS = 40  # an arm's steps, in candidates'; a search trains 30 to 34
 MISTAKES = 0.1
 # Trainings this short need small batches: with the usual 32 environments they are 8 updates.
 TRAIN = PPOConfig(envs=8, minibatches=8)
