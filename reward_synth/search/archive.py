@@ -145,10 +145,6 @@ class Archive:
             and known[c.id].deviation > _KNOWN_WELL * spread
         ][:count]
 
-    def children(self, candidate: Candidate) -> tuple[Candidate, ...]:
-        """Those that were made by changing a candidate."""
-        return tuple(c for c in self.candidates if c.parents[:1] == (candidate.id,))
-
     def stands_out(self, candidate: Candidate) -> bool:
         """Whether it is in the top quarter of all that were trained, the cut ones included.
 

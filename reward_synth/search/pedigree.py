@@ -16,9 +16,8 @@ _HERITABILITY = 0.5
 
 def fitness_estimates(candidates: Sequence[Candidate]) -> dict[str, Estimate]:
     """Return an estimate of each scored candidate's fitness, from its trainings and its kin's."""
-    scored = [c for c in candidates if c.score is not None]
-    trainings = {c.id: c.score.trainings for c in scored if c.score is not None}
-    return estimates(trainings, resemblance(scored))
+    trainings = {c.id: c.score.trainings for c in candidates if c.score is not None}
+    return estimates(trainings, resemblance([c for c in candidates if c.id in trainings]))
 
 
 def resemblance(candidates: Sequence[Candidate]) -> np.ndarray:

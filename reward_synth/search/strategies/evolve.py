@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -49,13 +50,12 @@ class Evolve:
         self, archive: Archive, settings: SearchSettings, rng: np.random.Generator
     ) -> tuple[Brief, ...]:
         """See ``Strategy.briefs``."""
+        alive = _alive(archive, settings.lineages)
         if not archive.scored:
-            first = _newcomers(archive, settings.lineages, round(_BREADTH * settings.candidates))
+            first = _newcomers(archive, alive, round(_BREADTH * settings.candidates))
             return _with_models(archive, first, settings.lineages, rng)
         trained = _trained(archive)
-        lineages = {
-            i: _record(archive, _of_lineage(trained, i)) for i in _alive(archive, settings.lineages)
-        }
+        lineages = {i: _record(archive, _of_lineage(trained, i)) for i in alive}
         operators = {
             op: expected + _record(archive, _by_operator(trained, op))
             for op, expected in _EXPECTED.items()
@@ -68,7 +68,7 @@ class Evolve:
         ]
         briefs = [  # children first: they are what the last of a budget is spent on
             *_with_weights(archive, children, rng),
-            *_newcomers(archive, settings.lineages, newcomers),
+            *_newcomers(archive, alive, newcomers),
         ]
         return _with_models(archive, briefs, settings.lineages, rng)
 
@@ -77,18 +77,16 @@ class Evolve:
         return next(iter(archive.leaders), None)
 
 
-def _newcomers(archive: Archive, lineages: int, count: int) -> list[Brief]:
-    """Return briefs for programs from nothing, in all lineages.
+def _newcomers(archive: Archive, lineages: Sequence[int], count: int) -> list[Brief]:
+    """Return briefs for programs from nothing, in all lineages in turns.
 
     Few rewards are far better than the rest, and children are much like their parents: what is
     never sampled is seldom bred (random immigrants; Grefenstette 1992, "Genetic Algorithms for
     Changing Environments").
     """
-    alive = _alive(archive, lineages)
     told = failures(archive)
-    return [
-        Brief(Operator.INITIAL, failures=told, lineage=alive[i % lineages]) for i in range(count)
-    ]
+    turns = itertools.islice(itertools.cycle(lineages), count)
+    return [Brief(Operator.INITIAL, failures=told, lineage=lineage) for lineage in turns]
 
 
 def _brief(
@@ -101,7 +99,7 @@ def _brief(
     """Return a brief for a child of a lineage; of its founder if it has none to build on."""
     family = _of_lineage(archive.leaders, lineage)
     if not family:
-        return Brief(Operator.INITIAL, failures=failures(archive), lineage=lineage)
+        return _newcomers(archive, [lineage], 1)[0]
     parent = family[0]
     parents = [parent]
     if operator is Operator.CROSSOVER:
