@@ -112,7 +112,7 @@ class Stage(StrEnum):
     TRACE = "trace"
     VERIFY = "verify"
     SCREEN = "screen"
-    CHOICE = "choice"  # nothing is wrong with it; others of its generation promised more
+    CHOICE = "choice"  # nothing is wrong with it; others were trained in its place
     TRAIN = "train"
 
 

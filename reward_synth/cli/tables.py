@@ -103,7 +103,7 @@ def generation_table(archive: Archive, best: Candidate | None, total: int) -> Re
     rejections = [_rejection_line(c) for c in mine if c.rejection and not c.passed_over]
     passed_over = sum(c.passed_over for c in mine)
     if passed_over:
-        rejections.append(Text(f"   {passed_over} more were proposed and promised less", "dim"))
+        rejections.append(Text(f"   {passed_over} more were proposed and passed over", "dim"))
     return Group(heading, *shown, *_left_behind(mine), *rejections)
 
 

@@ -80,7 +80,7 @@ class Candidate:
 
     @property
     def passed_over(self) -> bool:
-        """Whether others of its generation were trained in its place, as promising more."""
+        """Whether others of its generation were drawn to be trained in its place."""
         return self.rejection is not None and self.rejection.stage is Stage.CHOICE
 
     @property
